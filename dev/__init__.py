@@ -1,0 +1,1 @@
+"""The local stack: embedded PostgreSQL, the simulated Intra API, Airflow, the demo."""

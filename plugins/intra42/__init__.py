@@ -1,0 +1,1 @@
+"""A true, cheap, always fresh PostgreSQL mirror of the 42 School Intra API."""

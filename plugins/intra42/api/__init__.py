@@ -1,0 +1,1 @@
+"""Talks to the Intra API: limiter, token, client, pagination."""

@@ -1,0 +1,1 @@
+"""What is mirrored: one declarative row per resource."""

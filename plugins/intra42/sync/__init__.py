@@ -1,0 +1,1 @@
+"""Extract, merge, refresh: the core, which knows nothing of Airflow."""
