@@ -6,16 +6,20 @@ folder and leaves the server running after a crash of the process that started i
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import os
 import pwd
 import shutil
 import socket
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
 _SYSTEM_USER = "pgserver"
+# Where things go that must be readable by the system user when the checkout is not.
+_PUBLIC = Path("/var/tmp")  # noqa: S108 (folders in it are checked to be root's)
 _SETTINGS = (
     "-c fsync=off -c synchronous_commit=off -c full_page_writes=off "
     "-c max_connections=200 -c max_wal_size=2GB"
@@ -52,14 +56,76 @@ def _unprivileged() -> dict[str, Any]:
     return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": [], "cwd": "/"}
 
 
+def _open_to_others(path: Path) -> bool:
+    """Tell whether any user may enter `path` (or its nearest existing parent)."""
+    existing = [folder for folder in (path, *path.parents) if folder.is_dir()]
+    return all(folder.stat().st_mode & 0o001 for folder in existing)
+
+
+def _public_folder(original: Path) -> Path:
+    """Return the folder in a public place that stands in for `original`, made by root alone.
+
+    Raises:
+        RuntimeError: Somebody else has put something under that name.
+    """
+    digest = hashlib.sha256(str(original.resolve()).encode()).hexdigest()[:12]
+    folder = _PUBLIC / f"intra42-{digest}"
+    folder.mkdir(mode=0o755, exist_ok=True)
+    folder.chmod(0o755)
+    if folder.is_symlink() or folder.stat().st_uid != os.geteuid():
+        message = f"{folder} is not ours: remove it, or move the checkout out of {original.anchor}"
+        raise RuntimeError(message)
+    return folder
+
+
+def _public_binaries(folder: Path) -> Path:
+    """Return a copy of the wheel's `bin` folder that every user may run.
+
+    A checkout below a private home, or a private umask, hides the binaries from the user that
+    PostgreSQL has to run as when we are root.
+    """
+    package = folder.parents[1]
+    if _open_to_others(folder) and (folder / "initdb").stat().st_mode & 0o005 == 0o005:
+        return folder
+    public = _public_folder(package)
+    target = public / folder.relative_to(package.parent)
+    if not (public / "complete").exists():
+        for source in (package.parent / f"{package.name}.libs", package):
+            if source.is_dir():
+                shutil.copytree(source, public / source.name, dirs_exist_ok=True)
+        for path in public.rglob("*"):
+            mode = path.stat().st_mode
+            path.chmod(mode | (0o555 if path.is_dir() or mode & 0o100 else 0o444))
+        (public / "complete").touch()
+    return target
+
+
 class Postgres:
-    """One server on loopback TCP with its data in `folder`; superuser `postgres`, no password."""
+    """One server on loopback TCP with its data in `folder`; superuser `postgres`, no password.
+
+    As root in a folder closed to other users, the data live in a public place instead (readable
+    by PostgreSQL's user alone), for as long as `folder` exists.
+    """
 
     def __init__(self, folder: Path, *, port: int | None = None, version: int = 18) -> None:
-        self.folder = folder
+        self.folder = folder.resolve()
         self.port = port or free_port()
+        self._version = version
         self._bin = bindir(version)
         self._as_user = _unprivileged()
+        if self._as_user:
+            self._bin = _public_binaries(self._bin)
+            self.folder = self._reachable(self.folder)
+
+    @staticmethod
+    def _reachable(folder: Path) -> Path:
+        if _open_to_others(folder.parent):
+            return folder
+        public = _public_folder(folder)
+        if not folder.exists():  # deleting `.local/` is a clean start
+            shutil.rmtree(public / "data", ignore_errors=True)
+            folder.mkdir(parents=True)
+        return public / "data"
 
     def _run(self, program: str, *arguments: str) -> None:
         command = [str(self._bin / program), *arguments]
@@ -70,7 +136,7 @@ class Postgres:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            env={"PATH": os.environ.get("PATH", ""), "LC_ALL": "C.UTF-8", "TZ": "UTC"},
+            env={"PATH": os.environ.get("PATH", ""), "LC_ALL": "C", "TZ": "UTC"},
             **self._as_user,
         )
         if done.returncode:
@@ -80,17 +146,32 @@ class Postgres:
     def start(self) -> None:
         """Create the cluster if there is none and start it; return when it accepts connections."""
         if not (self.folder / "PG_VERSION").exists():
-            self.folder.mkdir(parents=True, exist_ok=True)
-            self.folder.chmod(0o700)
-            if self._as_user:
-                os.chown(self.folder, self._as_user["user"], self._as_user["group"])
-            self._run(
-                "initdb",
-                *("-D", str(self.folder), "-U", "postgres", "-A", "trust"),
-                *("-E", "UTF8", "--locale=C.UTF-8", "-N"),
-            )
+            self._create()
         elif self.is_running():
             self.stop("immediate")
+        try:
+            self._start()
+        except RuntimeError:
+            # After a kill, the server's own children may hold its shared memory a moment longer.
+            time.sleep(2)
+            self._start()
+
+    def _create(self) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)  # an initdb that was interrupted
+        self.folder.mkdir(parents=True)
+        self.folder.chmod(0o700)
+        if self._as_user:
+            os.chown(self.folder, self._as_user["user"], self._as_user["group"])
+        # No operating system's locale is asked for: macOS does not have C.UTF-8.
+        builtin = ("--locale-provider=builtin", "--builtin-locale=C.UTF-8")
+        self._run(
+            "initdb",
+            *("-D", str(self.folder), "-U", "postgres", "-A", "trust"),
+            *("-E", "UTF8", "--locale=C", "-N"),
+            *(builtin if self._version >= 17 else ()),
+        )
+
+    def _start(self) -> None:
         # pg_ctl inherits our stdout to the server unless a log file is named with -l.
         self._run(
             "pg_ctl",
