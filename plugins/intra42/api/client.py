@@ -1,0 +1,217 @@
+"""The only way to the Intra API: one GET, checked, paced and tried again where that can help."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, TypeVar
+
+import requests
+from tenacity import RetryCallState, Retrying, stop_after_attempt, wait_exponential_jitter
+from tenacity.retry import retry_if_exception
+
+from intra42.api.auth import TokenSource
+from intra42.api.limiter import Limiter
+from intra42.api.model import Answer, Usage
+from intra42.api.responses import (
+    Action,
+    action,
+    describe,
+    error_for,
+    read_answer,
+    read_date,
+    read_object,
+    retry_after,
+)
+from intra42.api.transport import USER_AGENT, Bearer, Reply, Silence, Transport
+from intra42.errors import QuotaSpent, RateLimited, RetriableApiError
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+_LONGEST_PAUSE_S = 60.0
+_ALL_PAUSES_S = 300.0
+_REFUSALS = 10
+
+
+@dataclass(slots=True)
+class _Call:
+    """One thing to get: what was asked, and what happened so far."""
+
+    path: str
+    params: Mapping[str, str]
+    label: str = field(init=False)
+    refusals: int = 0
+    paused_s: float = 0.0
+    renewed: bool = False
+    seq: int = 0
+
+    def __post_init__(self) -> None:
+        self.label = describe("GET", self.path, self.params)
+
+
+class IntraClient:
+    """Gets answers that can be believed; not for use by several threads.
+
+    Args:
+        base_url: scheme and host of the API, such as `https://api.intra.42.fr`.
+        tokens: where the access token comes from.
+        limiter: whom to ask before each request to /v2.
+        timeout_s: longest silence while waiting for an answer, seconds.
+        total_timeout_s: longest time for one answer, seconds.
+        attempts: sends of one request that may fail; a 429 or a renewed token is none.
+        session: its adapter for `base_url` is replaced.
+        sleep: sleeps so many seconds.
+        user_agent: the API refuses requests without one.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        tokens: TokenSource,
+        limiter: Limiter,
+        *,
+        timeout_s: float = 60,
+        total_timeout_s: float = 120,
+        attempts: int = 4,
+        session: requests.Session | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+        user_agent: str = USER_AGENT,
+    ) -> None:
+        self.usage = Usage()
+        self.last_date: datetime | None = None
+        self._tokens = tokens
+        self._limiter = limiter
+        self._attempts = attempts
+        self._sleep = sleep
+        self._transport = Transport(
+            base_url,
+            session,
+            timeout_s=timeout_s,
+            total_timeout_s=total_timeout_s,
+            user_agent=user_agent,
+        )
+
+    def get(self, path: str, params: Mapping[str, str], *, retry_timeouts: bool = True) -> Answer:
+        """Return one page of an index endpoint; with `retry_timeouts=False` a timeout ends it.
+
+        Raises:
+            QuotaSpent: the hour's requests are used up, or the API asked for a long pause.
+            FatalApiError: the API refuses the request or a fresh token.
+            NotFound: there is no such path.
+            ApiTimeout: no complete answer in time.
+            RetriableApiError: no believable answer in all attempts.
+        """
+        call = _Call(path, params)
+        return self._fetch(
+            call, lambda reply: read_answer(reply, call.label, call.seq), retry_timeouts
+        )
+
+    def get_object(self, path: str) -> dict[str, Any]:
+        """Return a single record.
+
+        Raises:
+            NotFound: there is no such record.
+            ApiError: as in `get`.
+        """
+        call = _Call(path, {})
+        return self._fetch(call, lambda reply: read_object(reply, call.label), True)
+
+    def pause(self, seconds: float) -> None:
+        """Sleep before a request is made again; counted in `usage`."""
+        self.usage.waited_s += seconds
+        self._sleep(seconds)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._transport.close()
+
+    def _fetch(self, call: _Call, read: Callable[[Reply], T], retry_timeouts: bool) -> T:
+        """Return what `read` makes of a 200 answer, after as many attempts as it takes."""
+
+        def worth_it(error: BaseException) -> bool:
+            if isinstance(error, Silence) and not retry_timeouts:
+                return False
+            return isinstance(error, RetriableApiError) and not isinstance(error, RateLimited)
+
+        for attempt in Retrying(
+            stop=stop_after_attempt(self._attempts),
+            retry=retry_if_exception(worth_it),
+            wait=wait_exponential_jitter(initial=0.5, max=10, jitter=0.25),
+            before_sleep=self._log_retry,
+            sleep=self.pause,
+            reraise=True,
+        ):
+            with attempt:
+                return read(self._answer(call))
+        raise AssertionError
+
+    def _log_retry(self, state: RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome else None
+        log.warning("%s; attempt %d of %d", error, state.attempt_number, self._attempts)
+
+    def _answer(self, call: _Call) -> Reply:
+        """Return a 200 answer, having waited out every 429 and renewed a refused token once."""
+        while True:
+            token, reply = self._send(call)
+            match action(reply.status):
+                case Action.READ:
+                    return reply
+                case Action.WAIT:
+                    self._wait_out(call, reply)
+                case Action.RENEW if not call.renewed:
+                    log.warning("%s: the API refused the token, fetching another", call.label)
+                    call.renewed = True
+                    self._tokens.reject(token)
+                case _:
+                    raise error_for(reply, call.label)
+
+    def _send(self, call: _Call) -> tuple[str, Reply]:
+        """Send once, when it is our turn; return the token used and the answer."""
+        counted = call.path.startswith("/v2")
+        if counted:
+            started = time.monotonic()
+            self._limiter.wait_turn()
+            token = self._tokens.token()
+            call.seq = self._limiter.sending()
+            self.usage.waited_s += time.monotonic() - started
+            self.usage.requests += 1
+        else:
+            token = self._tokens.token()
+        reply = self._transport.exchange(
+            "GET", call.path, label=call.label, auth=Bearer(token), params=call.params
+        )
+        self.usage.bytes += len(reply.body)
+        self.last_date = read_date(reply.headers) or self.last_date
+        if counted:
+            self._limiter.learn(reply.headers)
+        return token, reply
+
+    def _wait_out(self, call: _Call, reply: Reply) -> None:
+        """Make everybody pause after a 429; the limiter sleeps through it before the next send.
+
+        Raises:
+            QuotaSpent: the pause is too long to hold a worker for.
+            RateLimited: the API keeps refusing this request.
+        """
+        call.refusals += 1
+        self.usage.retries_429 += 1
+        asked_s = retry_after(reply.headers)
+        # A server that says 0 and refuses again does not mean it.
+        grown_s = 2.0 ** (call.refusals - 2) if call.refusals > 1 else 0.0
+        pause_s = max(1.0 if asked_s is None else asked_s, min(grown_s, _LONGEST_PAUSE_S))
+        self._limiter.pause(pause_s)
+        log.warning(
+            "%s: the API answered 429, everybody pauses %.0f s (%d of at most %d times)",
+            *(call.label, pause_s, call.refusals, _REFUSALS),
+        )
+        if pause_s > _LONGEST_PAUSE_S:
+            message = f"{call.label}: the API asked for a pause of {pause_s:.0f} s"
+            raise QuotaSpent(message, pause_s)
+        call.paused_s += pause_s
+        if call.refusals >= _REFUSALS or call.paused_s > _ALL_PAUSES_S:
+            message = f"{call.label}: refused with 429 {call.refusals} times, {call.paused_s:.0f} s"
+            raise RateLimited(message, pause_s)

@@ -1,0 +1,180 @@
+"""Keyset pages: ask for what comes after the last id, so nothing that moves shifts the rest.
+
+`range[id]` is taken as inclusive at both ends and X-Total counts the items of the range asked for,
+so it is what remains. `projects_users` ignores `sort` and is ascending anyway (measured by public
+clients): the order of every page is checked.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from intra42.api.client import IntraClient
+from intra42.api.model import Answer
+from intra42.api.page import ASKS, LAST_ID, MIN_PAGE_SIZE, Page, record_id
+from intra42.api.responses import describe
+from intra42.errors import ApiTimeout, IncompleteListing, NotAscending, RangeIgnored
+
+log = logging.getLogger(__name__)
+
+
+def keyset(
+    client: IntraClient,
+    path: str,
+    params: Mapping[str, str],
+    *,
+    after: int = 0,
+    page_size: int = 100,
+    sortable: bool = True,
+    number: int = 1,
+) -> Iterator[Page]:
+    """Yield the pages of a listing in ascending id order, the last one with `done`.
+
+    Args:
+        client: whom to ask.
+        path: index endpoint that supports `range[id]`.
+        params: filters and other ranges.
+        after: read ids larger than this one; the `last_id` of the page before, on resuming.
+        page_size: records per page, at most 100; halved for good after a timeout.
+        sortable: False where the endpoint ignores `sort` and is ascending anyway.
+        number: of the first page, larger than 1 on resuming.
+
+    Raises:
+        IncompleteListing: rows and totals disagree, even after asking again.
+        RangeIgnored: the endpoint sends ids we did not ask for.
+        NotAscending: a page is not in ascending id order.
+        ApiError: as in `IntraClient.get`.
+    """
+    reader = _Keyset(client, path, params, page_size, sortable)
+    # A listing is only resumed where rows were left.
+    expected = 1 if number > 1 else 0
+    resumed = number > 1
+    while True:
+        page = reader.page(after, number, expected, resumed=resumed)
+        yield page
+        if page.done:
+            return
+        after, number, expected, resumed = page.last_id, number + 1, page.remaining, False
+
+
+class _Keyset:
+    """Reads single keyset pages until they can be believed."""
+
+    def __init__(
+        self,
+        client: IntraClient,
+        path: str,
+        params: Mapping[str, str],
+        page_size: int,
+        sortable: bool,
+    ) -> None:
+        self._client = client
+        self._path = path
+        self._params = {**params, "sort": "id"} if sortable else dict(params)
+        self._page_size = page_size
+        self._label = describe("GET", path, params)
+
+    def page(self, after: int, number: int, expected: int, *, resumed: bool) -> Page:
+        """Return the page of ids larger than `after`, of which `expected` rows are known."""
+        answer = self._consistent(after + 1)
+        records = answer.records
+        if answer.total < expected:
+            answer = self._witnessed(after, answer, expected, resumed=resumed)
+            records = [record for record in answer.records if record_id(record) != after]
+        ids = self._check_order(records, after)
+        last_id = max(ids, default=after)
+        remaining = answer.total - len(answer.records)
+        if remaining and last_id == after:
+            message = f"{self._label}: no usable id in a page after id {after}"
+            raise IncompleteListing(message)
+        return Page(
+            number=number,
+            pages=number + math.ceil(remaining / answer.per_page),
+            records=records,
+            answer=answer,
+            after=after,
+            last_id=last_id,
+            remaining=remaining,
+            done=not remaining,
+        )
+
+    def _witnessed(self, after: int, first: Answer, expected: int, *, resumed: bool) -> Answer:
+        """Read again, `after` included: fewer rows than expected are believed beside a known one.
+
+        Where we only resume and the known row is gone too, four empty answers are believed.
+        """
+        empty = first.total == 0
+        for ask in range(1, ASKS):
+            log.warning(
+                "%s: %d rows after id %d where %d were expected, reading again with that id",
+                *(self._label, first.total, after, expected),
+            )
+            answer = self._consistent(after)
+            if any(record_id(record) == after for record in answer.records):
+                return answer
+            empty = empty and answer.total == 0
+            self._client.pause(float(ask))
+        if resumed and empty:
+            return first
+        message = (
+            f"{self._label}: {first.total} rows after id {after} where {expected} were expected, "
+            f"and id {after} itself did not come back in {ASKS - 1} more answers"
+        )
+        raise IncompleteListing(message)
+
+    def _consistent(self, lowest: int) -> Answer:
+        """Return a page from id `lowest` on whose rows agree with its own total."""
+        for ask in range(1, ASKS + 1):
+            answer = self._ask(lowest)
+            rows, want = len(answer.records), min(answer.per_page, answer.total)
+            if rows == want:
+                return answer
+            log.warning(
+                "%s: %d rows from id %d on where the API announces %d, ask %d of %d",
+                *(self._label, rows, lowest, want, ask, ASKS),
+            )
+            if ask < ASKS:
+                self._client.pause(float(ask))
+        message = (
+            f"{self._label}: {rows} rows from id {lowest} on where the API announces {want} "
+            f"({answer.total} in all), {ASKS} times"
+        )
+        raise IncompleteListing(message)
+
+    def _ask(self, lowest: int) -> Answer:
+        """Ask once; after a timeout with half the page size, down to 10."""
+        while True:
+            smallest = self._page_size <= MIN_PAGE_SIZE
+            params = {
+                **self._params,
+                "range[id]": f"{lowest},{LAST_ID}",
+                "page[size]": str(self._page_size),
+            }
+            try:
+                return self._client.get(self._path, params, retry_timeouts=smallest)
+            except ApiTimeout as error:
+                if smallest:
+                    raise
+                self._page_size = max(self._page_size // 2, MIN_PAGE_SIZE)
+                log.warning("%s; asking for %d records a page now", error, self._page_size)
+
+    def _check_order(self, records: list[Any], after: int) -> list[int]:
+        ids = [value for value in map(record_id, records) if value is not None]
+        for one, next_one in itertools.pairwise(ids):
+            if next_one < one:
+                message = (
+                    f"{self._label}: id {next_one} comes after id {one} in one page; "
+                    "keyset pagination needs ascending ids"
+                )
+                raise NotAscending(message)
+        if ids and ids[0] <= after:
+            message = (
+                f"{self._label}: id {ids[0]} came where ids larger than {after} were asked; "
+                "the endpoint ignores range[id]"
+            )
+            raise RangeIgnored(message)
+        return ids

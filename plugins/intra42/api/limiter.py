@@ -1,0 +1,180 @@
+"""The pace of all requests of one application, whoever sends them.
+
+The API allows 2 requests a second and 1,200 an hour per application, all tokens together, and
+announces the numbers with every answer (X-Secondly-RateLimit-Limit, X-Hourly-RateLimit-Limit and
+-Remaining). The shared state is a row in the warehouse; `0001_api.sql` holds the arithmetic.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, Protocol
+
+import psycopg
+from psycopg.rows import tuple_row
+
+from intra42 import statements
+from intra42.api.pace import announced, log_wait, until_next_hour
+from intra42.api.responses import whole_number
+
+__all__ = ["Limiter", "LocalLimiter", "PostgresLimiter"]
+
+log = logging.getLogger(__name__)
+
+_LONGEST_PAUSE_S = 2 * 3600.0
+_CONNECTION_TRIES = 4
+
+
+class Limiter(Protocol):
+    """Who may send when."""
+
+    def wait_turn(self) -> None:
+        """Reserve a slot and sleep until it is due.
+
+        Raises:
+            QuotaSpent: the wait would be too long to sleep through; nothing is reserved.
+        """
+
+    def sending(self) -> int:
+        """Count a request that is about to be sent; return its number.
+
+        Raises:
+            QuotaSpent: a pause came in the meantime, too long to sleep through.
+        """
+
+    def pause(self, seconds: float) -> None:
+        """Let nobody send for so many seconds."""
+
+    def learn(self, headers: Mapping[str, str]) -> None:
+        """Take over the limits an answer announces."""
+
+
+class PostgresLimiter:
+    """The limiter of all workers, on a connection of its own that is never in a transaction.
+
+    Args:
+        connect: opens a connection to the warehouse; called again when one broke.
+        application: client id, the key of the shared state.
+        per_second: requests per second until the API announces its own limit.
+        per_hour: requests per hour until the API announces its own limit.
+        bulk: leave each quarter hour to come its share of the hour.
+        run_id: `sync_runs.id` of the task attempt whose requests are counted.
+        max_wait_s: the longest wait slept through, seconds; longer ones raise QuotaSpent.
+        sleep: sleeps so many seconds.
+        now: the time to reckon with; the database's own if None.
+    """
+
+    def __init__(
+        self,
+        connect: Callable[[], psycopg.Connection[Any]],
+        application: str,
+        *,
+        per_second: float = 2,
+        per_hour: int = 1200,
+        bulk: bool = False,
+        run_id: int | None = None,
+        max_wait_s: float = 60,
+        sleep: Callable[[float], None] = time.sleep,
+        now: Callable[[], datetime] | None = None,
+    ) -> None:
+        self._connect = connect
+        self._application = application
+        self._per_second = per_second
+        self._per_hour = per_hour
+        self._bulk = bulk
+        self._run_id = run_id
+        self._max_wait_s = max_wait_s
+        self._sleep = sleep
+        self._now = now
+        self._connection: psycopg.Connection[Any] | None = None
+        self._learned: tuple[int | None, int | None] = (None, None)
+
+    def wait_turn(self) -> None:
+        """Reserve a slot and sleep until it is due.
+
+        Raises:
+            QuotaSpent: the hour is spent, or the wait longer than `max_wait_s`.
+        """
+        wait_s, is_spent = self._ask(
+            "reserve",
+            per_second=self._per_second,
+            per_hour=self._per_hour,
+            bulk=self._bulk,
+            max_wait_s=self._max_wait_s,
+            now=self._time(),
+        )
+        if is_spent:
+            raise spent(wait_s)
+        if wait_s > self._max_wait_s:
+            raise paused(wait_s)
+        if wait_s > 0:
+            log_wait(wait_s)
+            self._sleep(wait_s)
+
+    def sending(self) -> int:
+        """Count the request in the run ledger and return its number.
+
+        Raises:
+            QuotaSpent: a pause longer than `max_wait_s` came while this one waited.
+        """
+        while True:
+            seq, _pause_s = self._ask("send", run_id=self._run_id, now=self._time())
+            if seq is not None:
+                return int(seq)
+            # A new slot, not only a sleep: after a pause all waiters would send at once.
+            self.wait_turn()
+
+    def pause(self, seconds: float) -> None:
+        """Let nobody send for so many seconds; a longer pause already set stays."""
+        if seconds > 0:
+            self._ask("pause", seconds=min(seconds, _LONGEST_PAUSE_S), now=self._time())
+
+    def learn(self, headers: Mapping[str, str]) -> None:
+        """Share the limits an answer announces; pause to the API's full hour at 0 remaining."""
+        limits = announced(headers)
+        if limits != (None, None) and limits != self._learned:
+            self._ask("learn", per_second=limits[0], per_hour=limits[1])
+            self._learned = limits
+        if whole_number(headers, "X-Hourly-RateLimit-Remaining") == 0:
+            self.pause(until_next_hour(headers))
+
+    def close(self) -> None:
+        """Close the connection; the next call opens another."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _time(self) -> datetime | None:
+        return self._now() if self._now else None
+
+    def _ask(self, name: str, **values: Any) -> tuple[Any, ...]:
+        """Run `api/<name>.sql`; open the connection anew when it broke."""
+        values["application"] = self._application
+        for attempt in range(1, _CONNECTION_TRIES + 1):
+            try:
+                cursor = self._open().execute(statements.read(f"api/{name}"), values)
+                row = cursor.fetchone() if cursor.description else None
+            except (psycopg.OperationalError, psycopg.InterfaceError):
+                broken = self._connection is None or self._connection.broken
+                self.close()
+                if not broken or attempt == _CONNECTION_TRIES:
+                    raise
+                log.warning("The limiter lost its connection to the warehouse, connecting again")
+                time.sleep(0.5 * 2**attempt)
+            else:
+                return tuple(row or ())
+        raise AssertionError
+
+    def _open(self) -> psycopg.Connection[Any]:
+        if self._connection is None or self._connection.closed:
+            connection = self._connect()
+            connection.autocommit = True
+            connection.row_factory = tuple_row
+            # A transaction of the same task that holds our ledger row would block us for ever.
+            connection.execute("set lock_timeout = '30s'")
+            connection.execute("set statement_timeout = '60s'")
+            self._connection = connection
+        return self._connection

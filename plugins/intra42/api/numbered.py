@@ -1,0 +1,135 @@
+"""Numbered pages, for small listings without `range[id]`: swept again until their ids add up."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Generator, Iterator, Mapping
+
+from intra42.api.client import IntraClient
+from intra42.api.model import Answer
+from intra42.api.page import ASKS, MIN_PAGE_SIZE, Page, record_id
+from intra42.api.responses import describe
+from intra42.errors import ApiTimeout, IncompleteListing
+
+log = logging.getLogger(__name__)
+
+_SWEEPS = 3
+
+
+def numbered(
+    client: IntraClient,
+    path: str,
+    params: Mapping[str, str],
+    *,
+    page_size: int = 100,
+    sort: str | None = "id",
+) -> Iterator[Page]:
+    """Yield the pages of a small listing by page number, the very last one with `done`.
+
+    Where the ids of a sweep disagree with the API's total, all pages come again, numbered from 1:
+    merge pages as they come, and forget which ids were seen when a page 1 arrives.
+
+    Args:
+        client: whom to ask.
+        path: index endpoint.
+        params: filters.
+        page_size: records per page, at most 100; halved for good after a timeout.
+        sort: the `sort` parameter, none if None.
+
+    Raises:
+        IncompleteListing: no sweep of three agreed with its total, or a page stayed short.
+        ApiError: as in `IntraClient.get`.
+    """
+    reader = _Numbered(client, path, {**params, "sort": sort} if sort else params, page_size)
+    sweep = 1
+    while True:
+        try:
+            complete = yield from reader.sweep()
+        except ApiTimeout as error:
+            reader.halve(error)
+            continue
+        if complete:
+            return
+        if sweep == _SWEEPS:
+            message = f"{reader.verdict}, {_SWEEPS} times"
+            raise IncompleteListing(message)
+        log.warning("%s, sweep %d of %d", reader.verdict, sweep, _SWEEPS)
+        client.pause(float(sweep))
+        sweep += 1
+
+
+class _Numbered:
+    """Reads all pages of one listing, once per `sweep`."""
+
+    def __init__(
+        self, client: IntraClient, path: str, params: Mapping[str, str], page_size: int
+    ) -> None:
+        self._client = client
+        self._path = path
+        self._params = params
+        self._page_size = page_size
+        self._label = describe("GET", path, params)
+        self.verdict = ""
+
+    def sweep(self) -> Generator[Page, None, bool]:
+        """Yield every page once; return whether the different ids are as many as the total."""
+        seen: set[int] = set()
+        nameless = number = 0
+        while True:
+            number += 1
+            answer = self._page(number)
+            ids = [value for value in map(record_id, answer.records) if value is not None]
+            seen.update(ids)
+            nameless += len(answer.records) - len(ids)
+            found = len(seen) + nameless
+            remaining = max(answer.total - number * answer.per_page, 0)
+            yield Page(
+                number=number,
+                pages=number + math.ceil(remaining / answer.per_page),
+                records=answer.records,
+                answer=answer,
+                after=0,
+                last_id=max(ids, default=0),
+                remaining=remaining,
+                done=not remaining and found == answer.total,
+            )
+            if not remaining:
+                self.verdict = (
+                    f"{self._label}: {found} different ids where the API announces {answer.total}"
+                )
+                return found == answer.total
+
+    def halve(self, error: ApiTimeout) -> None:
+        """Ask for smaller pages from now on; a timeout of the smallest is raised."""
+        if self._page_size <= MIN_PAGE_SIZE:
+            raise error
+        self._page_size = max(self._page_size // 2, MIN_PAGE_SIZE)
+        log.warning("%s; beginning again with %d records a page", error, self._page_size)
+
+    def _page(self, number: int) -> Answer:
+        """Return a page whose rows agree with its own total."""
+        params = {
+            **self._params,
+            "page[number]": str(number),
+            "page[size]": str(self._page_size),
+        }
+        for ask in range(1, ASKS + 1):
+            answer = self._client.get(
+                self._path, params, retry_timeouts=self._page_size <= MIN_PAGE_SIZE
+            )
+            rows = len(answer.records)
+            want = min(max(answer.total - (number - 1) * answer.per_page, 0), answer.per_page)
+            if rows == want:
+                return answer
+            log.warning(
+                "%s: %d rows on page %d where the API announces %d, ask %d of %d",
+                *(self._label, rows, number, want, ask, ASKS),
+            )
+            if ask < ASKS:
+                self._client.pause(float(ask))
+        message = (
+            f"{self._label}: {rows} rows on page {number} where the API announces {want} "
+            f"({answer.total} in all), {ASKS} times"
+        )
+        raise IncompleteListing(message)
