@@ -17,7 +17,14 @@ import psycopg
 from psycopg.rows import tuple_row
 
 from intra42 import statements
-from intra42.api.pace import announced, log_wait, until_next_hour
+from intra42.api.pace import (
+    LocalLimiter,
+    announced,
+    log_wait,
+    paused,
+    spent,
+    until_next_hour,
+)
 from intra42.api.responses import whole_number
 
 __all__ = ["Limiter", "LocalLimiter", "PostgresLimiter"]
