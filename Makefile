@@ -2,7 +2,6 @@
 # GNU make 3.81 (macOS) is enough.
 
 SHELL := /bin/bash
-.SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 
 VENV  := .venv
@@ -11,9 +10,15 @@ STAMP := $(VENV)/.intra42-installed
 LOCK  := requirements.lock
 CODE  := dags plugins include dev tests bench
 
+# An interpreter that is gone, or a folder that was never finished, is made again.
+BROKEN := $(shell $(BIN)/python -c '' 2>/dev/null || echo FORCE)
+
 # A component of Airflow starts in half the time from compiled bytecode.
 unexport PYTHONDONTWRITEBYTECODE PYTHONHOME PYTHONPATH
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+ifeq ($(strip $(HOME)),)
+export PIP_NO_CACHE_DIR := 1
+endif
 
 .PHONY: help
 help: ## Show this list
@@ -48,30 +53,33 @@ fmt: setup ## Format the code and sort its imports
 .PHONY: setup
 setup: $(STAMP) ## Make .venv and install requirements.lock (happens by itself)
 
-# PYTHON=... chooses another interpreter. The stamp is written last: a .venv that was interrupted
-# half-way has none, and is made again.
+# PYTHON=... chooses another interpreter. UNFINISHED stays behind when an installation is killed:
+# pip would take its half-copied packages for whole ones.
 PYTHON ?=
-$(STAMP): $(LOCK)
-	@python=""; \
-	for candidate in $(PYTHON) $(if $(PYTHON),,python3.13 python3.12 python3.11 python3); do \
-	  if "$$candidate" -c 'import ensurepip, venv, sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
-	      >/dev/null 2>&1; then \
-	    python="$$candidate"; break; \
+UNFINISHED := $(VENV)/.intra42-unfinished
+SUPPORTED := import ensurepip, venv, sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
+
+.PHONY: FORCE
+$(STAMP): $(LOCK) $(BROKEN)
+	@set -euo pipefail; \
+	if [ -e $(UNFINISHED) ] || ! $(BIN)/python -c '$(SUPPORTED); import pip' >/dev/null 2>&1; then \
+	  python=""; \
+	  for candidate in $(if $(PYTHON),"$(PYTHON)",python3.13 python3.12 python3.11 python3); do \
+	    if "$$candidate" -c '$(SUPPORTED)' >/dev/null 2>&1; then python="$$candidate"; break; fi; \
+	  done; \
+	  if [ -z "$$python" ]; then \
+	    echo "intra42 needs Python 3.11, 3.12 or 3.13 with its venv module: install one" \
+	      "(Debian: python3-venv) or name it, as in: make demo PYTHON=/opt/python3.12" >&2; \
+	    exit 1; \
 	  fi; \
-	done; \
-	if [ -z "$$python" ]; then \
-	  echo "intra42 needs Python 3.11, 3.12 or 3.13 with its venv module:" \
-	    "install one (Debian: python3-venv) or name it: make PYTHON=/path/to/python3.12 ..." >&2; \
-	  exit 1; \
-	fi; \
-	if ! $(BIN)/python -m pip --version >/dev/null 2>&1 || \
-	   ! $(BIN)/python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))'; then \
 	  echo "Making $(VENV) with $$("$$python" --version)"; \
 	  rm -rf $(VENV); \
 	  "$$python" -m venv $(VENV); \
 	fi; \
 	echo "Installing $(LOCK) into $(VENV), a minute or two the first time"; \
+	touch $(UNFINISHED); \
 	$(BIN)/python -m pip install --quiet --no-input -r $(LOCK); \
+	rm $(UNFINISHED); \
 	touch $@
 
 .PHONY: lock
@@ -79,7 +87,7 @@ lock: ## Pin the newest versions that requirements*.txt allow in requirements.lo
 	@rm -rf $(VENV)-lock
 	@python3 -m venv $(VENV)-lock
 	@$(VENV)-lock/bin/pip install --quiet uv
-	@{ echo "# Made by \`make lock\` from requirements*.txt, for Python 3.11 to 3.13."; \
+	@set -e; { echo "# Made by \`make lock\` from requirements*.txt, for Python 3.11 to 3.13."; \
 	   $(VENV)-lock/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
 	     --fork-strategy fewest --no-header --no-annotate requirements*.txt; } > $(LOCK).new
 	@mv $(LOCK).new $(LOCK)

@@ -1,0 +1,101 @@
+"""The campus that the demo mirrors: a simulated one, or a real one with somebody's account."""
+
+from __future__ import annotations
+
+import json
+import selectors
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+import requests
+
+from dev.airflow import AirflowStack
+from dev.processes import ComponentDied
+from dev.settings import ROOT, IntraAccount, process_environment
+
+_SIMULATOR = ("-m", "dev.simulator", "--world", "campus", "--port", "0")
+# The demo is to be over in minutes: only the real API's limits are worth waiting for.
+_LIMITS = ("--limit-second", "50", "--limit-hour", "100000")
+_START_TIMEOUT_S = 60.0
+_QUARTER_S = 900
+
+
+class RealCampus:
+    """A campus of the real Intra."""
+
+    def __init__(self, account: IntraAccount) -> None:
+        self.name = f"campus {account.campus_id} of the real Intra"
+        self.connection: dict[str, Any] = {
+            "conn_type": "intra42",
+            "host": "https://api.intra.42.fr",
+            "login": account.client_id,
+            "password": account.client_secret,
+        }
+        self.config: dict[str, Any] = {"campus_ids": [account.campus_id]}
+
+    def live(self) -> None:
+        """Do nothing: a real campus lives by itself."""
+
+    def differences(self, warehouse_url: str) -> None:  # noqa: ARG002 (the simulator's answer)
+        """Return None: nobody can tell."""
+        return
+
+
+class SimulatedCampus:
+    """The simulator's campus of some hundred students, in a process of its own."""
+
+    def __init__(self, stack: AirflowStack) -> None:
+        clock = datetime.now(UTC).isoformat(timespec="seconds")
+        process = stack.processes.start(
+            "simulator",
+            [sys.executable, *_SIMULATOR, *_LIMITS, "--clock", clock],
+            process_environment({}),
+            stdout=subprocess.PIPE,
+            cwd=ROOT,
+        )
+        answer = json.loads(_first_line(process, stack))
+        self._url = str(answer["url"])
+        self.name = f"simulated campus {answer['campus_id']} at {self._url}"
+        self.connection = {
+            "conn_type": "intra42",
+            "host": self._url,
+            "login": answer["client_id"],
+            "password": answer["client_secret"],
+            "extra": {"requests_per_second": 50, "requests_per_hour": 100_000},
+        }
+        self.config = {"campus_ids": [answer["campus_id"]]}
+        self._session = requests.Session()
+        self._session.trust_env = False
+
+    def live(self) -> None:
+        """Let a busy quarter of an hour pass."""
+        self._post("mutate", {"name": "busy_quarter", "args": {}})
+        self._post("clock", {"advance_s": _QUARTER_S})
+
+    def _post(self, path: str, body: dict[str, Any]) -> None:
+        self._session.post(f"{self._url}/_sim/{path}", json=body, timeout=60).raise_for_status()
+
+    def differences(self, warehouse_url: str) -> list[str]:
+        """Return where the mirror differs from the simulator's truth."""
+        from dev.verify import compare_url
+
+        return compare_url(warehouse_url, self._url, self.config)
+
+
+def _first_line(process: subprocess.Popen[bytes], stack: AirflowStack) -> bytes:
+    """Return the first line that the process writes; fail if it ends or stays silent."""
+    stdout = process.stdout
+    if stdout is None:
+        message = "the simulator's output was not asked for"
+        raise RuntimeError(message)
+    with selectors.DefaultSelector() as selector:
+        selector.register(stdout, selectors.EVENT_READ)
+        if selector.select(_START_TIMEOUT_S) and (line := stdout.readline()):
+            return line
+    time.sleep(0.2)
+    stack.processes.check()
+    message = f"the simulator said nothing for {_START_TIMEOUT_S:.0f} s"
+    raise ComponentDied(message)
