@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 import requests
-from tenacity import RetryCallState, Retrying, stop_after_attempt, wait_exponential_jitter
+from tenacity import RetryCallState, Retrying, stop_after_attempt, wait_exponential, wait_random
 from tenacity.retry import retry_if_exception
 
 from intra42.api.auth import TokenSource
@@ -140,7 +140,7 @@ class IntraClient:
         for attempt in Retrying(
             stop=stop_after_attempt(self._attempts),
             retry=retry_if_exception(worth_it),
-            wait=wait_exponential_jitter(initial=0.5, max=10, jitter=0.25),
+            wait=wait_exponential(multiplier=0.5, max=10) + wait_random(0, 0.25),
             before_sleep=self._log_retry,
             sleep=self.pause,
             reraise=True,

@@ -1,4 +1,4 @@
-"""Numbered pages, for small listings without `range[id]`: swept again until their ids add up."""
+"""Numbered pages, for small listings without `range[id]`: swept again until they add up."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def numbered(
 ) -> Iterator[Page]:
     """Yield the pages of a small listing by page number, the very last one with `done`.
 
-    Where the ids of a sweep disagree with the API's total, all pages come again, numbered from 1:
+    Where a sweep's ids disagree with the API's total, or that moved, all pages come again from 1:
     merge pages as they come, and forget which ids were seen when a page 1 arrives.
 
     Args:
@@ -75,14 +75,18 @@ class _Numbered:
     def sweep(self) -> Generator[Page, None, bool]:
         """Yield every page once; return whether the different ids are as many as the total."""
         seen: set[int] = set()
+        totals: set[int] = set()
         nameless = number = 0
         while True:
             number += 1
             answer = self._page(number)
             ids = [value for value in map(record_id, answer.records) if value is not None]
             seen.update(ids)
+            totals.add(answer.total)
             nameless += len(answer.records) - len(ids)
             found = len(seen) + nameless
+            # A row that was dropped while we read hides another and leaves the count right.
+            complete = found == answer.total and len(totals) == 1
             remaining = max(answer.total - number * answer.per_page, 0)
             yield Page(
                 number=number,
@@ -92,13 +96,14 @@ class _Numbered:
                 after=0,
                 last_id=max(ids, default=0),
                 remaining=remaining,
-                done=not remaining and found == answer.total,
+                done=not remaining and complete,
             )
             if not remaining:
+                announced = " then ".join(str(total) for total in sorted(totals))
                 self.verdict = (
-                    f"{self._label}: {found} different ids where the API announces {answer.total}"
+                    f"{self._label}: {found} different ids where the API announces {announced}"
                 )
-                return found == answer.total
+                return complete
 
     def halve(self, error: ApiTimeout) -> None:
         """Ask for smaller pages from now on; a timeout of the smallest is raised."""

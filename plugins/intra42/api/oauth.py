@@ -13,7 +13,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import requests
-from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential_jitter
+from tenacity import (
+    Retrying,
+    retry_if_exception_type,
+    stop_after_attempt,
+    wait_exponential,
+    wait_random,
+)
 
 from intra42.api.responses import Action, action, api_message, error_for, read_object, retry_after
 from intra42.api.transport import USER_AGENT, NoAuth, Reply, Transport
@@ -77,7 +83,7 @@ def fetch_token(
     transport = Transport(
         base_url, session, timeout_s=timeout_s, total_timeout_s=timeout_s, user_agent=user_agent
     )
-    backoff = wait_exponential_jitter(initial=0.5, max=10, jitter=0.25)
+    backoff = wait_exponential(multiplier=0.5, max=10) + wait_random(0, 0.25)
     try:
         for attempt in Retrying(
             stop=stop_after_attempt(attempts),

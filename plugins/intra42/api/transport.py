@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import requests
 from requests.auth import AuthBase
@@ -113,14 +113,15 @@ class Transport:
             RetriableApiError: no connection, or an answer that is cut or does not decompress.
             FatalApiError: an answer larger than `MAX_BODY`.
         """
+        query = urlencode(params or {}, safe="[],:")
         started = time.monotonic()
         self._adapter.in_use = None
         with Watchdog(self._total_timeout_s, self._adapter.cut) as watchdog:
             try:
                 with self._session.request(
                     method,
-                    self.base_url + path,
-                    params=params,
+                    # Raw brackets and commas: 100 ids stay well below the longest URL accepted.
+                    f"{self.base_url}{path}?{query}" if query else self.base_url + path,
                     data=data,
                     headers=self._headers,
                     auth=auth,
@@ -130,10 +131,12 @@ class Transport:
                 ) as response:
                     body = _read(response, label)
             except (requests.RequestException, HTTPError, OSError) as error:
-                if watchdog.expired:
-                    message = f"{label}: no complete answer within {self._total_timeout_s:g} s"
-                    raise Silence(message) from None
-                raise _network_error(error, label, self._timeout[1]) from None
+                if not watchdog.expired:
+                    raise _network_error(error, label, self._timeout[1]) from None
+        # Not only after an error: http.client takes headers that were cut for complete ones.
+        if watchdog.expired:
+            message = f"{label}: no complete answer within {self._total_timeout_s:g} s"
+            raise Silence(message)
         return Reply(
             status=response.status_code,
             headers=response.headers,
