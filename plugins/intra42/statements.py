@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
-from typing import LiteralString, cast
 
 from psycopg import sql
 
@@ -27,7 +26,7 @@ def read(name: str) -> sql.SQL:
     if not path.is_file():
         message = f"{path} is missing: copy the folder include/ beside plugins/ and dags/"
         raise FileNotFoundError(message)
-    return sql.SQL(cast("LiteralString", path.read_text(encoding="utf-8")))
+    return sql.SQL(path.read_text(encoding="utf-8"))
 
 
 def compose(name: str, **parts: sql.Composable) -> sql.Composed:

@@ -99,7 +99,7 @@ class _Numbered:
                 done=not remaining and complete,
             )
             if not remaining:
-                announced = " then ".join(str(total) for total in sorted(totals))
+                announced = " or ".join(str(total) for total in sorted(totals))
                 self.verdict = (
                     f"{self._label}: {found} different ids where the API announces {announced}"
                 )

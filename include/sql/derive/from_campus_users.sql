@@ -1,0 +1,22 @@
+-- users.campus_id, then projects_users.campus_id, of these users (all of them where ids is null).
+with home as (
+  select u.id, (
+    select m.campus_id
+    from intra42.campus_users as m
+    where m.user_id = u.id and m.is_primary
+    order by m.id desc
+    limit 1
+  ) as campus_id
+  from intra42.users as u
+  where %(ids)s::bigint[] is null or u.id = any(%(ids)s::bigint[])
+),
+moved as (
+  update intra42.users as u
+  set campus_id = home.campus_id, _synced_at = %(synced_at)s, _run_id = %(run_id)s
+  from home
+  where home.id = u.id and u.campus_id is distinct from home.campus_id
+)
+update intra42.projects_users as p
+set campus_id = home.campus_id, _synced_at = %(synced_at)s, _run_id = %(run_id)s
+from home
+where p.user_id = home.id and p.campus_id is distinct from home.campus_id

@@ -1,0 +1,1 @@
+select id from {target} where id = any(%(ids)s::bigint[])

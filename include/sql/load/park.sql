@@ -1,0 +1,12 @@
+insert into intra42.parked_records as p
+  (resource, id, fingerprint, payload, reason, run_id, first_seen_at, last_seen_at, last_run_id)
+values
+  (%(resource)s, %(id)s, %(fingerprint)s, %(payload)s, %(reason)s, %(run_id)s, %(seen_at)s,
+   %(seen_at)s, %(run_id)s)
+on conflict (resource, fingerprint) do update set
+  payload = excluded.payload,
+  reason = excluded.reason,
+  last_seen_at = excluded.last_seen_at,
+  attempts = p.attempts + 1,
+  wait_runs = least(2 ^ least(p.attempts, 10), 1024)::integer,
+  last_run_id = excluded.last_run_id

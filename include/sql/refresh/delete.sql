@@ -1,0 +1,36 @@
+-- Delete what is gone, whole into a tombstone; a row that was seen after the proof stays.
+with proof as (
+  select id, seq from unnest(%(ids)s::bigint[], %(seqs)s::bigint[]) as p (id, seq)
+),
+gone as (
+  delete from intra42.cursus_users as e
+  using proof
+  where e.id = proof.id
+    and e._seq < proof.seq
+    and not exists (
+      select 1
+      from intra42.checks as c
+      where c.resource = %(resource)s and c.id = e.id and c.seq > proof.seq
+    )
+  returning e.*, proof.seq as proof_seq
+),
+unchecked as (
+  delete from intra42.checks as c using gone where c.resource = %(resource)s and c.id = gone.id
+),
+buried as (
+  insert into intra42.tombstones
+    (resource, id, row, reason, dag_id, run_id, scope, deleted_at, seq)
+  select
+    %(resource)s,
+    gone.id,
+    to_jsonb(gone) - 'proof_seq' - '_seq',
+    %(reason)s,
+    %(dag_id)s,
+    %(run_id)s,
+    coalesce(u.campus_id::text, 'none') || '/' || gone.cursus_id,
+    %(deleted_at)s,
+    gone.proof_seq
+  from gone
+  join intra42.users as u on u.id = gone.user_id
+)
+select id, user_id from gone

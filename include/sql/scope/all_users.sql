@@ -1,0 +1,1 @@
+select id from intra42.users order by id

@@ -1,0 +1,1 @@
+select id, name from intra42.campuses where listed and name is not null

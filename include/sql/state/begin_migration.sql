@@ -1,0 +1,1 @@
+insert into intra42.schema_migrations (name) values (%(name)s) on conflict do nothing

@@ -1,0 +1,7 @@
+create schema if not exists intra42;
+comment on schema intra42 is 'A mirror of the 42 Intra API, kept by the DAGs intra42_nightly and intra42_incremental.';
+create table if not exists intra42.schema_migrations (
+  name text primary key,
+  applied_at timestamptz not null default now()
+);
+comment on table intra42.schema_migrations is 'Which files of include/sql/migrations were applied.';

@@ -1,0 +1,3 @@
+delete from intra42.history_queue
+where resource = %(resource)s and user_id = any(%(users)s::bigint[])
+  and (dag_id = %(dag_id)s or %(all_dags)s)

@@ -1,0 +1,8 @@
+update intra42.legs
+set
+  after = %(after)s,
+  page = %(page)s,
+  done = %(done)s,
+  clock = coalesce(clock, %(clock)s),
+  answered = answered or %(answered)s
+where job_id = %(job_id)s and number = %(number)s

@@ -1,0 +1,19 @@
+with clock as (
+  update intra42.dag_runs
+  set clock = greatest(clock, %(clock)s)
+  where dag_id = %(dag_id)s and run_id = %(run_id)s and %(clock)s::timestamptz > coalesce(clock, '-infinity')
+)
+update intra42.sync_runs
+set
+  pages = %(pages)s,
+  records = %(records)s,
+  bytes = %(bytes)s,
+  inserted = %(inserted)s,
+  updated = %(updated)s,
+  unchanged = %(unchanged)s,
+  deleted = %(deleted)s,
+  parked = %(parked)s,
+  retries_429 = %(retries_429)s,
+  window_from = %(window_from)s,
+  window_to = %(window_to)s
+where id = %(id)s

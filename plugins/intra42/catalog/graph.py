@@ -1,0 +1,69 @@
+"""Edges between resources, computed from the catalogue: foreign keys and derived columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from graphlib import CycleError, TopologicalSorter
+
+from intra42.catalog.model import Resource
+from intra42.catalog.resources import RESOURCES
+from intra42.errors import CatalogError
+
+_BY_NAME: Mapping[str, Resource] = {resource.name: resource for resource in RESOURCES}
+
+
+def get(name: str) -> Resource:
+    """Return the resource called `name`.
+
+    Raises:
+        CatalogError: there is none; the message lists those that are.
+    """
+    try:
+        return _BY_NAME[name]
+    except KeyError:
+        message = f"there is no resource {name!r}; the catalogue has {', '.join(_BY_NAME)}"
+        raise CatalogError(message) from None
+
+
+def of_group(group: str) -> tuple[Resource, ...]:
+    """Return the resources of `reference` or `primary` in the catalogue's order."""
+    return tuple(resource for resource in RESOURCES if resource.group == group)
+
+
+def children_of_users() -> tuple[Resource, ...]:
+    """Return the resources whose rows belong to a user: his history."""
+    return tuple(resource for resource in RESOURCES if resource.has_user)
+
+
+def parents(resource: Resource) -> frozenset[str]:
+    """Return the names of all tables that `resource` needs first."""
+    tables = {ref.table for ref in resource.references}
+    tables.update(link.other_table for link in resource.links)
+    tables.update(resource.derives_from)
+    return frozenset(tables - {resource.name})
+
+
+def edges(resources: Iterable[Resource] = RESOURCES) -> dict[str, frozenset[str]]:
+    """Return, for each of `resources`, the parents among them that no other parent implies.
+
+    Raises:
+        CatalogError: the references run in a circle.
+    """
+    chosen = {resource.name: resource for resource in resources}
+    direct = {name: parents(resource) & chosen.keys() for name, resource in chosen.items()}
+    try:
+        order = tuple(TopologicalSorter(direct).static_order())
+    except CycleError as error:
+        message = f"the catalogue's references run in a circle: {error.args[1]}"
+        raise CatalogError(message) from error
+    ancestors: dict[str, frozenset[str]] = {}
+    for name in order:
+        ancestors[name] = direct[name].union(*(ancestors[parent] for parent in direct[name]))
+    return {
+        name: frozenset(
+            parent
+            for parent in direct[name]
+            if not any(parent in ancestors[other] for other in direct[name])
+        )
+        for name in chosen
+    }

@@ -1,0 +1,135 @@
+"""The words of the catalogue: columns, references, links, resources."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from intra42.errors import CatalogError
+
+
+class Type(StrEnum):
+    """A column's PostgreSQL type."""
+
+    BIGINT = "bigint"
+    INTEGER = "integer"
+    TEXT = "text"
+    BOOLEAN = "boolean"
+    DOUBLE = "double precision"
+    TIMESTAMP = "timestamp with time zone"
+    JSON = "jsonb"
+
+
+class Source(StrEnum):
+    """Where a column's value comes from."""
+
+    RECORD = "record"  # the value at `path`
+    FIRST_CONFIGURED = "first configured"  # the first configured cursus in the list at `path`
+    DERIVED = "derived"  # computed in the database from other tables
+
+
+class Strangers(StrEnum):
+    """What a row of a user we do not mirror means in a window of this resource."""
+
+    DROP = "drop"  # the window covers the whole network: he is out of scope
+    LOOK_UP = "look up"  # he may have entered the scope: ask once, remember a no for 7 days
+    NEWCOMER = "newcomer"  # a primary membership of a configured campus: ask every time
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Column:
+    """One column: its name and type, and the keys that lead to its value in a record.
+
+    The path element `..` is the record that this one is embedded in. A `required` value that is
+    missing parks the record, because the row would be useless or break a constraint.
+    """
+
+    name: str
+    type: Type
+    path: tuple[str, ...]
+    required: bool = False
+    source: Source = Source.RECORD
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """A foreign key: `column` holds the id of a row of `table`."""
+
+    column: str
+    table: str
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A table of pairs that follows a list inside the record.
+
+    `own` holds the record's id, `other` the id of a row of `other_table`: the `id` of each element
+    of the record's list `field`. Where `in_record` is false the list has names instead of ids, and
+    the listing's scope says what belongs together.
+    """
+
+    table: str
+    own: str
+    other: str
+    other_table: str
+    field: str
+    in_record: bool = True
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Resource:
+    """One table of the mirror and how the API gives it.
+
+    `endpoint` is the listing's path, where `{cursus_id}` or `{campus_id}` is a scope's. `by_id` is
+    the listing that takes `filter[id]` (parents that were only mentioned, refetches). `user_key` is
+    the filter that takes user ids, `campus_filter` and `cursus_filter` those of the scope; None
+    where the endpoint has no such filter. `page_size` is rows a page. `silent` rows change without
+    `updated_at`, so the nightly run reads all of them. `users_if_cheaper` marks a window over the
+    whole network that may cost more requests than asking for the mirrored users.
+    """
+
+    name: str
+    group: str
+    endpoint: str
+    columns: tuple[Column, ...]
+    references: tuple[Ref, ...] = ()
+    derives_from: tuple[str, ...] = ()
+    links: tuple[Link, ...] = ()
+    by_id: str | None = None
+    cursor_field: str | None = None
+    user_key: str | None = None
+    campus_filter: str | None = None
+    cursus_filter: str | None = None
+    explode: str | None = None
+    listed: bool = False
+    sortable: bool = True
+    page_size: int = 100
+    strangers: Strangers = Strangers.DROP
+    silent: bool = False
+    users_if_cheaper: bool = False
+    scope_campus: bool = False
+    scope_cursus: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a declaration that contradicts itself."""
+        names = [column.name for column in self.columns]
+        if len(set(names)) != len(names):
+            message = f"{self.name}: a column is declared twice"
+            raise CatalogError(message)
+        for name in ("id", *(ref.column for ref in self.references)):
+            if name not in names:
+                message = f"{self.name}: the column {name} is used but not declared"
+                raise CatalogError(message)
+        if self.cursor_field is not None and self.cursor_field not in names:
+            message = f"{self.name}: the cursor field {self.cursor_field} is not a column"
+            raise CatalogError(message)
+
+    @property
+    def column_names(self) -> tuple[str, ...]:
+        """The catalogue's columns in COPY order, without `listed` and our own."""
+        return tuple(column.name for column in self.columns)
+
+    @property
+    def has_user(self) -> bool:
+        """Tell whether rows belong to a user."""
+        return any(ref.column == "user_id" and ref.table == "users" for ref in self.references)

@@ -1,0 +1,203 @@
+"""What a run is asked to do: the variable `intra42_config` with the params of the run on top."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
+from datetime import datetime
+from typing import Any
+
+import pendulum
+
+from intra42.errors import ConfigError
+
+_MAX_ID = 2_147_483_647
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Config:
+    """The settings of the mirror; the defaults are those of an absent variable.
+
+    `campus_ids` empty means the whole network. `lookback_minutes` is the overlap that each window
+    reads again. `incremental_request_budget` and `nightly_audit_requests` count requests a run.
+    `max_delete_share` is a fraction of the rows asked for, `max_delete_rows` a number of rows.
+    """
+
+    campus_ids: tuple[int, ...] = ()
+    cursus_ids: tuple[int, ...] = (21,)
+    refresh_cursus_ids: tuple[int, ...] = (1, 21)
+    lookback_minutes: int = 30
+    refresh_chunk_size: int = 100
+    incremental_request_budget: int = 20
+    nightly_audit_requests: int = 120
+    delete_missing: bool = True
+    max_delete_share: float = 0.05
+    max_delete_rows: int = 20
+
+    @property
+    def all_cursus_ids(self) -> tuple[int, ...]:
+        """`cursus_ids`, then those of `refresh_cursus_ids` that are not among them."""
+        return tuple(dict.fromkeys((*self.cursus_ids, *self.refresh_cursus_ids)))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Window:
+    """A span of `updated_at` in aware UTC; `until` None is open at the top."""
+
+    since: datetime
+    until: datetime | None = None
+
+    def __str__(self) -> str:
+        """Return the window as a log shows it."""
+        until = f"{self.until:%Y-%m-%d %H:%M:%S}" if self.until else "now"
+        return f"{self.since:%Y-%m-%d %H:%M:%S} to {until} UTC"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Request:
+    """One run's order: the settings, and what the trigger form asked for."""
+
+    config: Config
+    full_refresh: bool = False
+    window: Window | None = None
+    allow_mass_delete: bool = False
+
+
+def _ids(least: int) -> tuple[Callable[[Any], Any], str]:
+    def check(value: Any) -> tuple[int, ...]:
+        if not isinstance(value, list | tuple):
+            raise TypeError
+        numbers = [_whole(number, 1, _MAX_ID) for number in value]
+        if len(numbers) < least:
+            raise ValueError
+        return tuple(dict.fromkeys(numbers))
+
+    return check, "a list of ids, whole numbers from 1" + (", at least one" if least else "")
+
+
+def _whole(value: Any, low: int, high: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError
+    if not low <= value <= high:
+        raise ValueError
+    return value
+
+
+def _number(low: int, high: int, unit: str) -> tuple[Callable[[Any], Any], str]:
+    return lambda value: _whole(value, low, high), f"a whole number of {unit} from {low} to {high}"
+
+
+def _share(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError
+    if not 0 <= value <= 1:
+        raise ValueError
+    return float(value)
+
+
+def _flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError
+    return value
+
+
+_RULES: dict[str, tuple[Callable[[Any], Any], str]] = {
+    "campus_ids": _ids(0),
+    "cursus_ids": _ids(1),
+    "refresh_cursus_ids": _ids(0),
+    "lookback_minutes": _number(0, 10_080, "minutes"),
+    "refresh_chunk_size": _number(1, 100, "ids"),
+    "incremental_request_budget": _number(0, 100_000, "requests"),
+    "nightly_audit_requests": _number(0, 100_000, "requests"),
+    "delete_missing": (_flag, "true or false"),
+    "max_delete_share": (_share, "a fraction from 0 to 1"),
+    "max_delete_rows": _number(0, 10_000_000, "rows"),
+}
+
+
+def parse_config(values: Any, *, where: str = "intra42_config") -> Config:
+    """Return the settings that `values` (the decoded JSON of the variable) ask for.
+
+    Raises:
+        ConfigError: an unknown key or a bad value; the message names it and what is allowed.
+    """
+    if values is None:
+        return Config()
+    if not isinstance(values, Mapping):
+        message = f'{where} must be a JSON object such as {{"campus_ids": [1]}}, not {values!r}'
+        raise ConfigError(message)
+    return replace(Config(), **{key: _checked(key, values[key], where) for key in values})
+
+
+def _checked(key: str, value: Any, where: str) -> Any:
+    if key not in _RULES:
+        allowed = ", ".join(field.name for field in fields(Config))
+        message = f"{where} has the unknown key {key!r}; allowed are {allowed}"
+        raise ConfigError(message)
+    if value is None and key == "campus_ids":
+        return ()
+    check, allowed = _RULES[key]
+    try:
+        return check(value)
+    except (TypeError, ValueError):
+        message = f"{where}: {key} is {value!r}, but must be {allowed}"
+        raise ConfigError(message) from None
+
+
+def parse_request(values: Any, params: Mapping[str, Any]) -> Request:
+    """Return the order of a run: the variable's `values`, overridden by its `params`.
+
+    Raises:
+        ConfigError: as `parse_config`, or an explicit window that makes no sense.
+    """
+    config = parse_config(values)
+    for key in ("campus_ids", "cursus_ids"):
+        if params.get(key):
+            chosen = _checked(key, params[key], "the run's params")
+            config = replace(config, **{key: chosen})
+    flags = {
+        key: _param_flag(key, params.get(key)) for key in ("full_refresh", "allow_mass_delete")
+    }
+    window = _explicit_window(params.get("updated_from"), params.get("updated_to"))
+    if window and flags["full_refresh"]:
+        message = "the run's params: full_refresh and an explicit window exclude each other"
+        raise ConfigError(message)
+    return Request(config=config, window=window, **flags)
+
+
+def _param_flag(key: str, value: Any) -> bool:
+    if value is None:
+        return False
+    if not isinstance(value, bool):
+        message = f"the run's params: {key} is {value!r}, but must be true or false"
+        raise ConfigError(message)
+    return value
+
+
+def _explicit_window(since: Any, until: Any) -> Window | None:
+    start, end = _moment("updated_from", since), _moment("updated_to", until)
+    if start is None and end is None:
+        return None
+    if start is None:
+        message = "the run's params: updated_to needs updated_from, where the window starts"
+        raise ConfigError(message)
+    if end is not None and end <= start:
+        message = f"the run's params: updated_to ({end}) must be later than updated_from ({start})"
+        raise ConfigError(message)
+    return Window(since=start, until=end)
+
+
+def _moment(key: str, value: Any) -> datetime | None:
+    if value is None or value == "":
+        return None
+    try:
+        moment = pendulum.parse(value) if isinstance(value, str) else value
+    except ValueError:
+        moment = None
+    if not isinstance(moment, datetime):
+        message = (
+            f"the run's params: {key} is {value!r}, but must be a UTC time "
+            "such as 2026-01-31T12:00:00Z"
+        )
+        raise ConfigError(message)
+    return pendulum.instance(moment, tz="UTC").in_timezone("UTC")

@@ -1,0 +1,204 @@
+"""Stage rows by COPY and merge them once: the load half of a sync."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Iterable, Sequence
+from enum import StrEnum
+from itertools import groupby
+
+from psycopg import errors, sql
+from psycopg.types.json import Jsonb
+
+from intra42.api.model import Answer
+from intra42.catalog.model import Resource, Source
+from intra42.statements import SCHEMA, columns, compose, read, table
+from intra42.sync.rows import Row, Unfit, payload
+from intra42.sync.work import Work
+
+log = logging.getLogger(__name__)
+
+
+class Trust(StrEnum):
+    """How an observation came about, which decides what it may overwrite."""
+
+    LISTING = "listing"  # a page of a window: later updated_at wins
+    DIRECT = "direct"  # asked for by id or by user: the later request wins
+    EMBEDDED = "embedded"  # nested in another record, perhaps a stale copy
+
+
+def load(
+    work: Work, resource: Resource, rows: Iterable[Row], answer: Answer, trust: Trust
+) -> list[int]:
+    """Merge `rows` into the table of `resource` and return the ids that were merged.
+
+    Runs inside the caller's transaction. A row that the database refuses is parked and the others
+    are kept. Adds to the work's counts: inserted, updated, unchanged, parked.
+    """
+    merged: list[int] = []
+    best = _deduplicated(rows)
+    for absent, group in groupby(sorted(best, key=_absent), key=_absent):
+        merged += _load_or_park(work, resource, list(group), answer, trust, frozenset(absent))
+    return merged
+
+
+def _absent(row: Row) -> tuple[str, ...]:
+    return tuple(sorted(row.absent))
+
+
+def _deduplicated(rows: Iterable[Row]) -> list[Row]:
+    """Keep one row per id: the latest `updated_at`, at equal ones the last."""
+    best: dict[int, Row] = {}
+    for row in rows:
+        other = best.get(row.id)
+        if (
+            other is None
+            or other.updated_at is None
+            or row.updated_at is None
+            or row.updated_at >= other.updated_at
+        ):
+            best[row.id] = row
+    return [best[number] for number in sorted(best)]
+
+
+def _load_or_park(
+    work: Work,
+    resource: Resource,
+    rows: Sequence[Row],
+    answer: Answer,
+    trust: Trust,
+    absent: frozenset[str],
+) -> list[int]:
+    """Load `rows`; halve them on a data error until the bad ones stand alone, and park those."""
+    try:
+        with work.connection.transaction():
+            _merge(work, resource, rows, answer, trust, absent)
+    except (errors.DataError, errors.NotNullViolation, errors.ForeignKeyViolation) as error:
+        if len(rows) == 1:
+            reason = str(error.diag.message_primary or type(error).__name__)
+            unfit = Unfit(rows[0].id, payload(resource, rows[0].record), reason)
+            park(work, resource, [unfit], answer)
+            return []
+        middle = len(rows) // 2
+        return [
+            *_load_or_park(work, resource, rows[:middle], answer, trust, absent),
+            *_load_or_park(work, resource, rows[middle:], answer, trust, absent),
+        ]
+    return [row.id for row in rows]
+
+
+def _merge(
+    work: Work,
+    resource: Resource,
+    rows: Sequence[Row],
+    answer: Answer,
+    trust: Trust,
+    absent: frozenset[str],
+) -> None:
+    stage = sql.Identifier("pg_temp", f"stage_{resource.name}")
+    values = {
+        **work.names,
+        "resource": resource.name,
+        "synced_at": answer.date,
+        "seq": answer.seq,
+        "all_cursus_ids": list(work.config.all_cursus_ids),
+    }
+    _copy(work, resource, rows, stage)
+    if any(column.source is Source.DERIVED for column in resource.columns):
+        name = f"derive/stage_{resource.name}"
+        work.connection.execute(compose(name, stage=stage), values)
+    target = table(resource.name)
+    stored = tuple(name for name in resource.column_names if name not in absent)
+    compared = {
+        "mine": columns(stored, "mine"),
+        "excluded": columns(stored, "excluded"),
+    }
+    statement = compose(
+        "load/merge",
+        target=target,
+        stage=stage,
+        columns=columns(stored),
+        assignments=_assignments(stored),
+        guard=_guard(resource, trust),
+        **compared,
+    )
+    inserted, updated = work.connection.execute(statement, values).fetchone() or (0, 0)
+    work.counts.inserted += inserted
+    work.counts.updated += updated
+    work.counts.unchanged += len(rows) - inserted - updated
+    check = compose(
+        "load/check",
+        stage=stage,
+        target=target,
+        mine=columns(stored, "mine"),
+        staged=columns(stored, "staged"),
+    )
+    work.connection.execute(check, values)
+    work.connection.execute(compose("load/restore", stage=stage), values)
+    work.connection.execute(compose("load/unpark", stage=stage), values)
+    # The next batch of this transaction finds the stage empty.
+    work.connection.execute(compose("load/empty_stage", stage=stage))
+
+
+def _copy(work: Work, resource: Resource, rows: Sequence[Row], stage: sql.Identifier) -> None:
+    definitions = sql.SQL(", ").join(
+        sql.SQL("{} {}").format(sql.Identifier(column.name), sql.SQL(column.type.value))
+        for column in resource.columns
+    )
+    # `create temporary table` takes no schema; reads name pg_temp so that nothing else can match.
+    bare = sql.Identifier(f"stage_{resource.name}")
+    work.connection.execute(compose("load/stage", stage=bare, definitions=definitions))
+    statement = compose("load/copy", stage=stage, columns=columns(resource.column_names))
+    with work.connection.cursor() as cursor, cursor.copy(statement) as copy:
+        for row in rows:
+            copy.write_row(row.values)
+
+
+def _assignments(names: Sequence[str]) -> sql.Composed:
+    return sql.SQL(", ").join(
+        sql.SQL("{0} = excluded.{0}").format(sql.Identifier(name)) for name in names if name != "id"
+    )
+
+
+def _guard(resource: Resource, trust: Trust) -> sql.Composable:
+    later = read("load/guard_later_request")
+    if trust is Trust.EMBEDDED:
+        return read("load/guard_embedded")
+    if trust is Trust.LISTING and "updated_at" in resource.column_names:
+        return compose("load/guard_listing", later_request=later)
+    return later
+
+
+def park(work: Work, resource: Resource, unfit: Iterable[Unfit], answer: Answer) -> None:
+    """Put records that cannot be merged aside, with the reason; they are retried later."""
+    for item in unfit:
+        work.counts.parked += 1
+        log.warning(
+            "Parked a record of %s in run %s: id %s: %s",
+            resource.name,
+            work.identity.run_id,
+            "unknown" if item.id is None else item.id,
+            item.reason,
+        )
+        text = json.dumps(item.payload, sort_keys=True)
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        work.execute(
+            "load/park",
+            resource=resource.name,
+            id=item.id,
+            fingerprint=digest if item.id is None else str(item.id),
+            payload=Jsonb(item.payload),
+            reason=item.reason,
+            seen_at=answer.date,
+        )
+
+
+def existing(work: Work, name: str, ids: Iterable[int]) -> set[int]:
+    """Return those of `ids` that the table `name` has."""
+    wanted = sorted(set(ids))
+    if not wanted:
+        return set()
+    statement = compose("load/existing", target=sql.Identifier(SCHEMA, name))
+    return {row[0] for row in work.connection.execute(statement, {"ids": wanted})}

@@ -1,0 +1,47 @@
+"""The first task of a run: schema, settings, connections; says what the run is going to do."""
+
+from __future__ import annotations
+
+import logging
+
+from intra42.config import Request
+from intra42.statements import read
+from intra42.sync.schema import migrate
+from intra42.sync.session import ApiSettings, Connect
+from intra42.sync.work import Identity
+
+log = logging.getLogger(__name__)
+
+
+def open_run(connect: Connect, api: ApiSettings, identity: Identity, request: Request) -> None:
+    """Migrate the schema, prove that the API lets us in, and note where the run starts.
+
+    Raises:
+        FatalApiError: the API refuses the client id or secret.
+        psycopg.OperationalError: the warehouse cannot be reached.
+    """
+    with connect() as connection:
+        connection.autocommit = True
+        migrate(connection)
+        connection.execute(
+            read("state/open_run"), {"dag_id": identity.dag_id, "run_id": identity.run_id}
+        )
+    api.tokens(connect).token()
+    log.info("%s", describe(request, api))
+
+
+def describe(request: Request, api: ApiSettings) -> str:
+    """Return one sentence on what a run with this order does."""
+    config = request.config
+    campuses = (
+        f"campuses {', '.join(map(str, config.campus_ids))}"
+        if config.campus_ids
+        else "the whole network"
+    )
+    cursus = ", ".join(map(str, config.cursus_ids))
+    what = "continues from the watermarks"
+    if request.full_refresh:
+        what = "reads everything again"
+    if request.window:
+        what = f"reads exactly what changed from {request.window}"
+    return f"This run {what}, for {campuses} and cursus {cursus}, from {api.base_url}"

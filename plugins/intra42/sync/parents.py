@@ -1,0 +1,191 @@
+"""Rows that others point at: fetch them by id, keep what the API does not give as a stub."""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from psycopg import sql
+
+from intra42.api.pagination import keyset, numbered
+from intra42.catalog import graph
+from intra42.catalog.model import Resource
+from intra42.statements import compose, table
+from intra42.sync.loading import Trust, existing, load, park
+from intra42.sync.rows import Cutter, Row, Unfit
+from intra42.sync.work import Work, chunked
+
+log = logging.getLogger(__name__)
+
+CHUNK = 100  # ids a request: about 770 characters, which every client found safe
+
+
+def wanted_parents(resource: Resource, rows: Iterable[Row]) -> dict[str, set[int]]:
+    """Return the ids that `rows` mention, by the table they should be in; users are not parents."""
+    order = {column.name: number for number, column in enumerate(resource.columns)}
+    wanted: dict[str, set[int]] = defaultdict(set)
+    for row in rows:
+        for ref in resource.references:
+            value = row.values[order[ref.column]]
+            if ref.table != "users" and value is not None:
+                wanted[ref.table].add(value)
+        for link in resource.links:
+            if link.in_record:
+                wanted[link.other_table].update(linked_ids(row.record.get(link.field)))
+    return wanted
+
+
+def linked_ids(elements: Any) -> list[int]:
+    """Return the ids of a record's list of objects; what is no object with an id is left out."""
+    if not isinstance(elements, list):
+        return []
+    ids = (element.get("id") for element in elements if isinstance(element, dict))
+    return [number for number in ids if isinstance(number, int) and not isinstance(number, bool)]
+
+
+def resolve(work: Work, resource: Resource, rows: Sequence[Row]) -> None:
+    """Make sure that every row `rows` point at exists, so that no foreign key can fail."""
+    for name, ids in wanted_parents(resource, rows).items():
+        unknown = ids - existing(work, name, ids)
+        if unknown:
+            fetch_by_id(work, graph.get(name), unknown)
+            _keep_stubs(work, name, unknown)
+
+
+def fetch_by_id(work: Work, resource: Resource, ids: Iterable[int]) -> None:
+    """Read rows of a reference table by id and merge those that the API gives."""
+    cutter = Cutter(resource)
+    if resource.by_id is None:
+        # Coalitions are only listed inside blocs, which take no id.
+        pages = numbered(work.client, resource.endpoint, {})
+        _merge_pages(work, resource, cutter, pages)
+        return
+    for chunk in chunked(sorted(ids), CHUNK):
+        params = {"filter[id]": ",".join(map(str, chunk))}
+        _merge_pages(
+            work, resource, cutter, keyset(work.client, resource.by_id, params, page_size=CHUNK)
+        )
+
+
+def _merge_pages(work: Work, resource: Resource, cutter: Cutter, pages: Iterable[Any]) -> None:
+    for page in pages:
+        work.log_page(page)
+        rows, unfit = cut_all(cutter, page.records)
+        resolve(work, resource, rows)
+
+        def step(
+            rows: list[Row] = rows, unfit: list[Unfit] = unfit, answer: Any = page.answer
+        ) -> None:
+            work.counts.records += len(rows) + len(unfit)
+            load(work, resource, rows, answer, Trust.DIRECT)
+            park(work, resource, unfit, answer)
+            replace_links(work, resource, rows, answer)
+
+        work.commit(step)
+
+
+def cut_all(cutter: Cutter, records: Iterable[Any]) -> tuple[list[Row], list[Unfit]]:
+    """Cut records into rows, and those that cannot be cut into reasons."""
+    rows: list[Row] = []
+    unfit: list[Unfit] = []
+    for record in exploded(cutter.resource, records):
+        result = cutter.cut(record)
+        if isinstance(result, Row):
+            rows.append(result)
+        else:
+            unfit.append(result)
+    return rows, unfit
+
+
+def exploded(resource: Resource, records: Iterable[Any]) -> Iterable[Any]:
+    """Return the records inside the records, each with the outer one under the key `..`."""
+    if resource.explode is None:
+        return records
+    return (
+        {**inner, "..": outer} if isinstance(inner, dict) else inner
+        for outer in records
+        for inner in (outer.get(resource.explode) or [] if isinstance(outer, dict) else [outer])
+    )
+
+
+def replace_links(work: Work, resource: Resource, rows: Sequence[Row], answer: Any) -> None:
+    """Make the pairs of each row those of its fresh list; an older answer changes nothing."""
+    links = [link for link in resource.links if link.in_record]
+    if not links or not rows:
+        return
+    newest = {
+        row[0]
+        for row in work.fetch(
+            "load/seen_by",
+            resource=resource.name,
+            ids=[row.id for row in rows],
+            seq=answer.seq,
+        )
+    }
+    for link in links:
+        pairs = {
+            (row.id, other)
+            for row in rows
+            if row.id in newest and isinstance(row.record.get(link.field), list)
+            for other in linked_ids(row.record[link.field])
+        }
+        owners = [
+            row.id
+            for row in rows
+            if row.id in newest and isinstance(row.record.get(link.field), list)
+        ]
+        set_links(work, link.table, link.own, link.other, owners, pairs, answer)
+
+
+def set_links(
+    work: Work,
+    name: str,
+    own: str,
+    other: str,
+    owners: Sequence[int],
+    pairs: Iterable[tuple[int, int]],
+    answer: Any,
+) -> None:
+    """Make `pairs` of (own, other) the only pairs of `owners` in the link table `name`."""
+    ordered = sorted(pairs)
+    values = {
+        **work.names,
+        "resource": name,
+        "owners": list(owners),
+        "own_ids": [pair[0] for pair in ordered],
+        "other_ids": [pair[1] for pair in ordered],
+        "synced_at": answer.date,
+        "seq": answer.seq,
+    }
+    parts: dict[str, sql.Composable] = {
+        "target": table(name),
+        "own": sql.Identifier(own),
+        "other": sql.Identifier(other),
+    }
+    removed = work.connection.execute(compose("load/remove_links", **parts), values).rowcount
+    added = work.connection.execute(compose("load/add_links", **parts), values).rowcount
+    if removed or added:
+        log.info("Links %s: %d added, %d removed", name, added, removed)
+
+
+def _keep_stubs(work: Work, name: str, ids: Iterable[int]) -> None:
+    stubs = sorted(set(ids) - existing(work, name, ids))
+    if not stubs:
+        return
+    statement = compose("load/stubs", target=table(name))
+    at = work.client.last_date
+    work.commit(
+        lambda: (
+            work.connection.execute(
+                statement, {**work.names, "ids": stubs, "synced_at": at}
+            ).rowcount
+        )
+    )
+    log.warning(
+        "%d rows of %s are mentioned but not given by the API, kept as stubs: %s",
+        len(stubs),
+        name,
+        ", ".join(map(str, stubs[:10])) + (", ..." if len(stubs) > 10 else ""),
+    )

@@ -1,0 +1,284 @@
+"""Keep one primary table true: continue from the watermark, or read what a run asks for."""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+
+from psycopg.types.json import Jsonb
+
+from intra42.catalog.model import Resource
+from intra42.config import Window
+from intra42.sync import history, window
+from intra42.sync.legs import Job, Leg, run_job
+from intra42.sync.reading import Reader, derive_from, lock
+from intra42.sync.window import Scope
+from intra42.sync.work import Work, chunked
+
+log = logging.getLogger(__name__)
+
+_STRAYS = 100  # ids a request
+
+
+def sync_primary(work: Work, resource: Resource) -> None:
+    """Bring `resource` up to date as the run asks: the whole story of one task."""
+    lock(work, resource)
+    reader = Reader(work, resource)
+    try:
+        if work.request.window:
+            _read_explicit(work, reader, work.request.window)
+        else:
+            _continue(work, reader)
+        history.drain(work, reader)
+        _finish_drained(work, reader)
+        _retry_parked(work, reader)
+    finally:
+        reader.report_notes()
+
+
+def _read_explicit(work: Work, reader: Reader, span: Window) -> None:
+    """Read exactly the rows that changed in `span`; no watermark is read or moved."""
+    work.window_from, work.window_to = span.since, span.until
+    done = work.fetch("state/job_of_run", resource=reader.resource.name, kind="explicit")
+    if not done:
+        wanted = window.scopes(reader.resource, work.config)
+        _begin(work, reader.resource, "explicit", span, wanted)
+    _run_unfinished(work, reader)
+
+
+def _continue(work: Work, reader: Reader) -> None:
+    """Go on from the watermarks; what has none is loaded whole, by the loader only."""
+    begun_by_this_run = _run_unfinished(work, reader)
+    if work.request.full_refresh:
+        _begin_full(work, reader, window.scopes(reader.resource, work.config))
+        return
+    if reader.resource.silent and work.is_loader and reader.resource.name != "users":
+        # All of it is read every night anyway, so a window would be asked twice.
+        _begin_full(work, reader, window.scopes(reader.resource, work.config))
+        return
+    known, missing = _watermarks(work, reader.resource)
+    if missing:
+        _begin_first(work, reader, missing)
+    if known and not begun_by_this_run:
+        lookback = timedelta(minutes=work.config.lookback_minutes)
+        for group in window.groups(known):
+            _begin_window(work, reader, group, lookback)
+    _run_unfinished(work, reader)
+    if reader.resource.name == "users" and work.is_loader:
+        history.queue_unseen_users(work)
+    if work.is_loader:
+        _settle(work, reader.resource)
+
+
+def _settle(work: Work, resource: Resource) -> None:
+    """Recompute what derives from this table for all rows: heals what two writers crossed."""
+    if resource.name in {"campus_users", "cursus_users"}:
+        changed = work.commit(lambda: derive_from(work, resource.name, None, None))
+        if changed:
+            log.info("%s: derived columns of %d rows followed", resource.name, changed)
+
+
+def _watermarks(work: Work, resource: Resource) -> tuple[dict[Scope, datetime], tuple[Scope, ...]]:
+    """Return the watermarks to continue from, and the scopes that were never loaded whole."""
+    wanted = {scope.key: scope for scope in window.scopes(resource, work.config)}
+    own: dict[Scope, datetime] = {}
+    loaded: dict[Scope, datetime] = {}
+    rows = work.fetch(
+        "state/watermarks",
+        resource=resource.name,
+        scopes=list(wanted),
+        dags=[work.identity.dag_id, work.loader],
+    )
+    for dag_id, key, watermark in rows:
+        (own if dag_id == work.identity.dag_id else loaded)[wanted[key]] = watermark
+    if not work.is_loader:
+        # Only what the loader has finished is there to be kept up to date.
+        own = {scope: own.get(scope, watermark) for scope, watermark in loaded.items()}
+    return own, tuple(scope for scope in wanted.values() if scope not in own)
+
+
+def _begin_first(work: Work, reader: Reader, missing: Sequence[Scope]) -> None:
+    name = reader.resource.name
+    keys = ", ".join(scope.key for scope in missing)
+    if not work.is_loader:
+        log.info(
+            "%s of %s: the first load by %s is not finished, so nothing is read for them yet",
+            *(name, keys, work.loader),
+        )
+        return
+    if _queued_for(work, reader.resource, missing):
+        return
+    log.info("%s of %s: no watermark yet, reading everything", name, keys)
+    if name == "users":
+        _begin(work, reader.resource, "first", None, missing)
+        return
+    work.commit(lambda: _queue_everyone(work, reader.resource, "first", missing))
+
+
+def _queued_for(work: Work, resource: Resource, missing: Sequence[Scope]) -> bool:
+    """Tell whether an unfinished first load already covers all of `missing`."""
+    covered: set[str] = set()
+    for row in work.fetch("state/unfinished_jobs", resource=resource.name):
+        covered.update(row[2] if row[1] in {"first", "full"} else ())
+    return {scope.key for scope in missing} <= covered
+
+
+def _begin_full(work: Work, reader: Reader, wanted: Sequence[Scope]) -> None:
+    """Read everything again, once per run; watermarks move at its end."""
+    if work.fetch("state/job_of_run", resource=reader.resource.name, kind="full"):
+        return
+    if reader.resource.name == "users":
+        _begin(work, reader.resource, "full", None, wanted)
+        _run_unfinished(work, reader)
+        history.queue_unseen_users(work)
+        return
+    work.commit(lambda: _queue_everyone(work, reader.resource, "full", wanted))
+
+
+def _queue_everyone(work: Work, resource: Resource, kind: str, wanted: Sequence[Scope]) -> None:
+    work.fetch(
+        "state/begin_job",
+        resource=resource.name,
+        kind=kind,
+        scopes=[scope.key for scope in wanted],
+        window_from=None,
+        window_to=None,
+    )
+    campuses = sorted({scope.campus_id for scope in wanted if scope.campus_id is not None})
+    everyone = kind == "full" or not campuses
+    work.execute(
+        "state/enqueue_all",
+        resource=resource.name,
+        campuses=None if everyone else campuses,
+        homeless=True,
+    )
+
+
+def _begin_window(work: Work, reader: Reader, group: window.Group, lookback: timedelta) -> None:
+    now = work.client.last_date or work.fetch("state/latest_clock")[0][0]
+    span = window.since_watermark(group.watermark, lookback, now)
+    if group.watermark > now:
+        log.warning(
+            "%s: the watermark %s is later than the API's clock %s; reading the last 24 hours",
+            *(reader.resource.name, group.watermark, now),
+        )
+    work.window_from = min(work.window_from or span.since, span.since)
+    _begin(work, reader.resource, "window", span, group.scopes)
+
+
+def _begin(
+    work: Work, resource: Resource, kind: str, span: Window | None, wanted: Sequence[Scope]
+) -> None:
+    """Write a job and its legs, so that any later attempt goes on with the same questions."""
+    legs = plan_legs(work, resource, span, wanted)
+
+    def step() -> None:
+        row = work.fetch(
+            "state/begin_job",
+            resource=resource.name,
+            kind=kind,
+            # Users and windows have their scopes at the legs.
+            scopes=[],
+            window_from=span.since if span else None,
+            window_to=span.until if span else None,
+        )
+        for leg in legs:
+            work.execute(
+                "state/begin_leg",
+                job_id=row[0][0],
+                path=leg.path,
+                params=Jsonb(leg.params),
+                scopes=[] if kind == "explicit" else list(leg.scopes),
+            )
+
+    work.commit(step)
+
+
+def plan_legs(
+    work: Work, resource: Resource, span: Window | None, wanted: Sequence[Scope]
+) -> list[Leg]:
+    """Return the listings that show all of `wanted` in `span` (all rows where None).
+
+    One listing serves all campuses; a path that names the cursus needs one per cursus. Mirrored
+    users whom the campus filter no longer shows are asked for by id.
+    """
+    by_cursus: Mapping[int | None, list[Scope]] = defaultdict(list)
+    split = "{cursus_id}" in resource.endpoint
+    for scope in wanted:
+        by_cursus[scope.cursus_id if split else None].append(scope)
+    legs = []
+    for cursus_id, members in by_cursus.items():
+        params = _filters(resource, members)
+        if span:
+            params["range[updated_at]"] = window.as_range(span)
+        else:
+            # Whoever is an alumnus or no student when first seen is not needed.
+            params |= {"filter[kind]": "student", "filter[alumni?]": "false"}
+        path = resource.endpoint.format(cursus_id=cursus_id)
+        legs.append(Leg(path=path, params=params, scopes=tuple(scope.key for scope in members)))
+    if span and resource.campus_filter and work.config.campus_ids:
+        legs += _legs_of_strays(work, resource, span, wanted)
+    return legs
+
+
+def _filters(resource: Resource, members: Sequence[Scope]) -> dict[str, str]:
+    params = {}
+    campuses = sorted({scope.campus_id for scope in members if scope.campus_id is not None})
+    cursus = sorted({scope.cursus_id for scope in members if scope.cursus_id is not None})
+    if resource.campus_filter and campuses:
+        params[resource.campus_filter] = ",".join(map(str, campuses))
+    if resource.cursus_filter and cursus:
+        params[resource.cursus_filter] = ",".join(map(str, cursus))
+    return params
+
+
+def _legs_of_strays(
+    work: Work, resource: Resource, span: Window, wanted: Sequence[Scope]
+) -> list[Leg]:
+    rows = work.fetch("scope/strays", campuses=list(work.config.campus_ids))
+    common = {"range[updated_at]": window.as_range(span)}
+    if resource.cursus_filter:
+        cursus = sorted({scope.cursus_id for scope in wanted if scope.cursus_id is not None})
+        common[resource.cursus_filter] = ",".join(map(str, cursus))
+    path = resource.by_id or resource.endpoint
+    return [
+        Leg(
+            path=path,
+            params={str(resource.user_key): ",".join(str(row[0]) for row in chunk), **common},
+            scopes=(),
+        )
+        for chunk in chunked(rows, _STRAYS)
+    ]
+
+
+def _run_unfinished(work: Work, reader: Reader) -> bool:
+    """Run the jobs that are not finished; tell whether one of this run was a window."""
+    begun = False
+    for row in work.fetch("state/unfinished_jobs", resource=reader.resource.name):
+        job = Job.from_row(row)
+        begun = begun or (job.kind == "window" and job.run_id == work.identity.run_id)
+        run_job(work, reader, job)
+    return begun
+
+
+def _finish_drained(work: Work, reader: Reader) -> None:
+    """End the jobs that only waited for queued users, now that nobody is queued any more."""
+    for row in work.fetch("state/unfinished_jobs", resource=reader.resource.name):
+        job = Job.from_row(row)
+        if not job.ends_with_legs:
+            work.commit(lambda job=job: job.finish(work, reader.resource))  # type: ignore[misc]
+
+
+def _retry_parked(work: Work, reader: Reader) -> None:
+    """Ask again for parked records whose turn it is."""
+    if work.client.last_date is None:
+        return
+    week_ago = work.client.last_date - timedelta(days=7)
+    due = work.commit(
+        lambda: work.fetch("load/parked_due", resource=reader.resource.name, week_ago=week_ago)
+    )
+    for chunk in chunked([row[0] for row in due], 100):
+        log.info("%s: trying %d parked records again", reader.resource.name, len(chunk))
+        reader.refetch(chunk)

@@ -1,0 +1,206 @@
+"""Turn pages into rows: the one story that every read of a primary table tells.
+
+Cut the records, decide about users we do not mirror, fetch unknown parents, then commit the rows,
+what follows from them, and the position after the page in one transaction.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from psycopg import sql
+
+from intra42.api.model import Answer
+from intra42.api.pagination import Page, keyset
+from intra42.catalog.model import Resource, Strangers
+from intra42.statements import compose, read
+from intra42.sync import admission
+from intra42.sync.loading import Trust, existing, load, park
+from intra42.sync.parents import cut_all, resolve
+from intra42.sync.rows import Cutter, Row
+from intra42.sync.work import Work
+
+log = logging.getLogger(__name__)
+
+_DERIVING = frozenset({"campus_users", "cursus_users", "coalitions"})
+
+
+class Reader:
+    """Reads pages of one primary resource within one task attempt."""
+
+    def __init__(self, work: Work, resource: Resource) -> None:
+        self.work = work
+        self.resource = resource
+        self.cutter = Cutter(resource, work.config.cursus_ids)
+        self._order = {column.name: number for number, column in enumerate(resource.columns)}
+
+    def absorb(self, page: Page, trust: Trust, checkpoint: Callable[[], Any]) -> None:
+        """Store what `page` holds; `checkpoint` runs in the same transaction."""
+        self.work.log_page(page)
+        rows, unfit = cut_all(self.cutter, page.records)
+        rows = [row for row in rows if self._of_our_cursus(row)]
+        rows = self._of_our_users(rows, page.answer)
+        resolve(self.work, self.resource, rows)
+
+        def step() -> None:
+            counts = self.work.counts
+            counts.records += len(page.records)
+            counts.dropped += len(page.records) - len(rows) - len(unfit)
+            store(self.work, self.resource, rows, page.answer, trust)
+            park(self.work, self.resource, unfit, page.answer)
+            if trust is Trust.LISTING and self.resource.name == "projects_users":
+                self.work.execute("refresh/request", users=self._users(rows))
+            checkpoint()
+
+        self.work.commit(step)
+
+    def read_by(
+        self,
+        params: dict[str, str],
+        checkpoint: Callable[[Page], Any],
+        *,
+        path: str | None = None,
+        after: int = 0,
+    ) -> None:
+        """Read all rows that `params` select, as direct answers, page by page."""
+        pages = keyset(
+            self.work.client,
+            path or self.resource.by_id or self.resource.endpoint,
+            params,
+            after=after,
+            page_size=self.resource.page_size,
+            sortable=self.resource.sortable,
+        )
+        for page in pages:
+            self.absorb(page, Trust.DIRECT, lambda page=page: checkpoint(page))  # type: ignore[misc]
+
+    def refetch(self, ids: Sequence[int]) -> None:
+        """Read rows by their ids, at most 100."""
+        self.read_by({"filter[id]": ",".join(map(str, ids))}, lambda _page: None)
+
+    def report_notes(self) -> None:
+        """Say once what was odd about the records of this task."""
+        notes = self.cutter.notes
+        for key, first in sorted(notes.additional.items()):
+            log.warning(
+                "%s: records have a field the catalogue does not know: %s (first seen in id %s)",
+                self.resource.name,
+                key,
+                first,
+            )
+        for key, first in sorted(notes.missing.items()):
+            log.warning(
+                "%s: records lack the field %s (first seen in id %s); older values are kept",
+                self.resource.name,
+                key,
+                first,
+            )
+        if notes.nul_characters or notes.bad_unicode:
+            log.warning(
+                "%s: removed %d NUL characters, replaced invalid Unicode in %d texts",
+                self.resource.name,
+                notes.nul_characters,
+                notes.bad_unicode,
+            )
+
+    def _users(self, rows: Iterable[Row]) -> list[int]:
+        return sorted({row.values[self._order["user_id"]] for row in rows})
+
+    def _of_our_cursus(self, row: Row) -> bool:
+        if self.resource.scope_cursus is None or "cursus_id" not in self._order:
+            return True
+        ours: tuple[int, ...] = getattr(self.work.config, self.resource.scope_cursus)
+        return row.values[self._order["cursus_id"]] in ours
+
+    def _of_our_users(self, rows: list[Row], answer: Answer) -> list[Row]:
+        if self.resource.name == "users":
+            return self._known_or_admitted(rows, answer)
+        if not self.resource.has_user:
+            return rows
+        users = set(self._users(rows))
+        known = existing(self.work, "users", users)
+        if users <= known:
+            return rows
+        known |= self._admitted(
+            [row for row in rows if row.values[self._order["user_id"]] not in known]
+        )
+        return [row for row in rows if row.values[self._order["user_id"]] in known]
+
+    def _known_or_admitted(self, rows: list[Row], answer: Answer) -> list[Row]:
+        """Return the rows of mirrored users; those who enter are stored with their memberships."""
+        known = existing(self.work, "users", (row.id for row in rows))
+        entering = [row for row in rows if row.id not in known and admission.is_wanted(row.record)]
+        if entering:
+            admission.admit(
+                self.work,
+                [row.id for row in entering],
+                enrolled=True,
+                remember=False,
+                known=(entering, [], answer),
+            )
+        return [row for row in rows if row.id in known]
+
+    def _admitted(self, rows: Sequence[Row]) -> set[int]:
+        """Return the users of `rows` who turned out to have entered the scope."""
+        policy = self.resource.strangers
+        if policy is Strangers.LOOK_UP:
+            candidates = [row for row in rows if admission.looks_like_a_student(row.record)]
+            return admission.admit(
+                self.work,
+                self._users(candidates),
+                enrolled=self.resource.name == "cursus_users",
+                remember=True,
+            )
+        if policy is Strangers.NEWCOMER and self.work.config.campus_ids:
+            campus, primary = self._order["campus_id"], self._order["is_primary"]
+            candidates = [
+                row
+                for row in rows
+                if row.values[primary] and row.values[campus] in self.work.config.campus_ids
+            ]
+            return admission.admit(
+                self.work, self._users(candidates), enrolled=False, remember=False
+            )
+        return set()
+
+
+def store(
+    work: Work, resource: Resource, rows: Sequence[Row], answer: Answer, trust: Trust
+) -> None:
+    """Merge rows and recompute the columns that other tables derive from them."""
+    merged = load(work, resource, rows, answer, trust)
+    if resource.name not in _DERIVING or not merged:
+        return
+    order = {column.name: number for number, column in enumerate(resource.columns)}
+    owner = order.get("user_id") if resource.name != "coalitions" else order["id"]
+    kept = set(merged)
+    ids = sorted({row.values[owner] for row in rows if row.id in kept}) if owner is not None else []
+    derive_from(work, resource.name, ids, answer)
+
+
+def derive_from(work: Work, name: str, ids: list[int] | None, answer: Answer | None) -> int:
+    """Recompute what derives from the table `name` for these owners, or for all where None."""
+    return work.execute(
+        f"derive/from_{name}",
+        ids=ids,
+        synced_at=answer.date if answer else work.client.last_date,
+        all_cursus_ids=list(work.config.all_cursus_ids),
+    )
+
+
+def lock(work: Work, resource: Resource) -> None:
+    """Become the only writer of this DAG and resource; wait for another one, at most 10 minutes.
+
+    Raises:
+        psycopg.errors.LockNotAvailable: the other one still works; nothing was asked of the API.
+    """
+    name = f"{work.identity.dag_id}/{resource.name}"
+    row = work.connection.execute(read("state/try_lock"), {"name": name}).fetchone()
+    if row and row[0]:
+        return
+    log.info("Another task of %s works on %s: waiting for it to end", *name.split("/"))
+    with work.connection.transaction():
+        work.connection.execute(compose("state/lock_timeout", limit=sql.Literal("10min")))
+        work.connection.execute(read("state/lock"), {"name": name})

@@ -1,0 +1,322 @@
+"""Cut a record of the API into a row of a table: pure, one record at a time.
+
+A record that cannot become a row is `Unfit` with a reason; the caller parks it and keeps the rest.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from intra42.catalog.model import Column, Resource, Source, Type
+
+_MISSING = object()
+_BOUNDS = {
+    Type.BIGINT: (-(2**63), 2**63 - 1),
+    Type.INTEGER: (-(2**31), 2**31 - 1),
+}
+_MAX_EXACT_FLOAT = 2**53
+
+
+class UnfitError(Exception):
+    """A value cannot be stored; the message names the field and what is wrong."""
+
+
+@dataclass(slots=True)
+class Notes:
+    """What was noticed while cutting, reported once per run and resource."""
+
+    nul_characters: int = 0
+    bad_unicode: int = 0
+    missing: dict[str, Any] = field(default_factory=dict)  # field -> id of the first record
+    additional: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row: values in the catalogue's column order, as COPY's text; None is null.
+
+    `absent` names optional columns whose key the record did not have: their old value is kept.
+    """
+
+    id: int
+    values: tuple[Any, ...]
+    updated_at: datetime | None
+    record: Mapping[str, Any]
+    absent: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Unfit:
+    """A record that could not be cut: its id if it has one, the fields we read, and why."""
+
+    id: int | None
+    payload: dict[str, Any]
+    reason: str
+
+
+class Cutter:
+    """Cuts the records of one resource; knows the order of the configured cursus."""
+
+    def __init__(self, resource: Resource, cursus_ids: Iterable[int] = ()) -> None:
+        self.resource = resource
+        self.notes = Notes()
+        self._cursus_ids = tuple(cursus_ids)
+        self._known = _known_keys(resource)
+        self._seen: set[frozenset[str]] = set()
+        self._order = {column.name: n for n, column in enumerate(resource.columns)}
+
+    def cut(self, record: Any) -> Row | Unfit:
+        """Return the row of `record`, or why there is none."""
+        if not isinstance(record, Mapping):
+            return Unfit(None, {"value": _printable(record)}, "the record is not a JSON object")
+        try:
+            return self._cut(record)
+        except UnfitError as error:
+            return Unfit(_id_or_none(record), payload(self.resource, record), str(error))
+
+    def _cut(self, record: Mapping[str, Any]) -> Row:
+        self._compare_keys(record)
+        values: list[Any] = []
+        absent: set[str] = set()
+        for column in self.resource.columns:
+            if column.source is Source.DERIVED:
+                values.append(None)
+                continue
+            value = _follow(record, column.path)
+            if column.source is Source.FIRST_CONFIGURED:
+                value = self._first_configured(column, value)
+            if value is _MISSING or value is None:
+                if column.required:
+                    state = "missing" if value is _MISSING else "null"
+                    message = f"{'.'.join(column.path)} is {state}"
+                    raise UnfitError(message)
+                if value is _MISSING:
+                    absent.add(column.name)
+                    self.notes.missing.setdefault(".".join(column.path), record.get("id"))
+                values.append(None)
+                continue
+            values.append(self._convert(column, value))
+        updated_at = values[self._order["updated_at"]] if "updated_at" in self._order else None
+        return Row(
+            id=values[self._order["id"]],
+            values=tuple(values),
+            updated_at=datetime.fromisoformat(updated_at) if updated_at else None,
+            record=record,
+            absent=frozenset(absent),
+        )
+
+    def _first_configured(self, column: Column, value: Any) -> Any:
+        if value is _MISSING or value is None:
+            return value
+        if not isinstance(value, list):
+            message = f"{'.'.join(column.path)} is not a list"
+            raise UnfitError(message)
+        return next((number for number in self._cursus_ids if number in value), None)
+
+    def _convert(self, column: Column, value: Any) -> Any:
+        try:
+            converted = _CONVERT[column.type](value)
+        except UnfitError as error:
+            message = f"{'.'.join(column.path)} {error}"
+            raise UnfitError(message) from None
+        if isinstance(converted, str):
+            return self._storable(converted, escaped=column.type is Type.JSON)
+        return converted
+
+    def _storable(self, text: str, *, escaped: bool) -> str:
+        """Remove what PostgreSQL cannot hold: U+0000 and halves of surrogate pairs."""
+        if escaped:
+            if "\\u0000" not in text and "\\ud" not in text:
+                return text
+            return json.dumps(_clean_json(json.loads(text), self._plain))
+        return self._plain(text)
+
+    def _plain(self, text: str) -> str:
+        if "\x00" in text:
+            self.notes.nul_characters += text.count("\x00")
+            text = text.replace("\x00", "")
+        if not text.isascii():
+            try:
+                text.encode()
+            except UnicodeEncodeError:
+                self.notes.bad_unicode += 1
+                text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        return text
+
+    def _compare_keys(self, record: Mapping[str, Any]) -> None:
+        keys = frozenset(record)
+        if keys in self._seen or len(self._seen) > 1000:
+            return
+        self._seen.add(keys)
+        for key in keys - self._known:
+            self.notes.additional.setdefault(str(key)[:80], record.get("id"))
+
+
+def payload(resource: Resource, record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of `record` the catalogue reads, in a form jsonb can hold."""
+    kept: dict[str, Any] = {}
+    for column in resource.columns:
+        if column.source is Source.DERIVED:
+            continue
+        try:
+            value = _follow(record, column.path)
+        except UnfitError:
+            value = _MISSING
+        if value is not _MISSING:
+            kept[".".join(column.path)] = _printable(value)
+    return kept
+
+
+def _known_keys(resource: Resource) -> frozenset[str]:
+    keys = {column.path[0] for column in resource.columns if column.path}
+    keys.update(link.field for link in resource.links)
+    return frozenset(keys | _UNREAD.get(resource.name, frozenset()))
+
+
+# Keys the API is known to send and the mirror does not keep.
+_UNREAD: dict[str, frozenset[str]] = {
+    "campuses": frozenset({"endpoint"}),
+    "projects": frozenset({"children", "attachments", "videos", "project_sessions"}),
+    "achievements": frozenset({"achievements"}),
+    "cursus_users": frozenset({"cursus"}),
+    "projects_users": frozenset({"teams"}),
+    "achievements_users": frozenset({"login", "url"}),
+}
+
+
+def _follow(record: Any, path: tuple[str, ...]) -> Any:
+    value = record
+    for key in path:
+        if value is None:
+            return None
+        if not isinstance(value, Mapping):
+            message = f"{'.'.join(path)}: {key} is looked for in something that is no object"
+            raise UnfitError(message)
+        if key not in value:
+            return _MISSING
+        value = value[key]
+    return value
+
+
+def _id_or_none(record: Mapping[str, Any]) -> int | None:
+    value = record.get("id")
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63:
+        return value
+    return None
+
+
+def _integer(type_: Type) -> Callable[[Any], int]:
+    low, high = _BOUNDS[type_]
+
+    def convert(value: Any) -> int:
+        if isinstance(value, float) and value.is_integer() and abs(value) <= _MAX_EXACT_FLOAT:
+            value = int(value)
+        if isinstance(value, bool) or not isinstance(value, int):
+            message = f"is {_kind(value)} where a whole number belongs"
+            raise UnfitError(message)
+        if not low <= value <= high:
+            message = f"is outside the type {type_}"
+            raise UnfitError(message)
+        return value
+
+    return convert
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        message = f"is {_kind(value)} where text belongs"
+        raise UnfitError(message)
+    return value
+
+
+def _boolean(value: Any) -> bool:
+    if not isinstance(value, bool):
+        message = f"is {_kind(value)} where true or false belongs"
+        raise UnfitError(message)
+    return value
+
+
+def _double(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        message = f"is {_kind(value)} where a number belongs"
+        raise UnfitError(message)
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not math.isfinite(number):
+        message = "is outside the type double precision"
+        raise UnfitError(message)
+    return number
+
+
+def _timestamp(value: Any) -> str:
+    """Return a time in the one ISO 8601 form that both Python and PostgreSQL read alike."""
+    if not isinstance(value, str):
+        message = f"is {_kind(value)} where a time belongs"
+        raise UnfitError(message)
+    moment: datetime | None
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        message = "is not a time with a UTC offset"
+        raise UnfitError(message)
+    return moment.isoformat()
+
+
+def _json(value: Any) -> str:
+    try:
+        return json.dumps(value, allow_nan=False)
+    except ValueError:
+        message = "holds a number outside the type double precision"
+        raise UnfitError(message) from None
+
+
+_CONVERT: dict[Type, Callable[[Any], Any]] = {
+    Type.BIGINT: _integer(Type.BIGINT),
+    Type.INTEGER: _integer(Type.INTEGER),
+    Type.TEXT: _text,
+    Type.BOOLEAN: _boolean,
+    Type.DOUBLE: _double,
+    Type.TIMESTAMP: _timestamp,
+    Type.JSON: _json,
+}
+
+
+def _kind(value: Any) -> str:
+    """Name a value's JSON type without showing the value, which may be personal."""
+    names: dict[type, str] = {
+        bool: "a boolean",
+        int: "a number",
+        float: "a number",
+        str: "text",
+        list: "a list",
+        dict: "an object",
+    }
+    return names.get(type(value), "null")
+
+
+def _printable(value: Any) -> Any:
+    """Return `value` in a form jsonb can hold: no NUL, no lone surrogate, no infinity."""
+    return _clean_json(
+        value, lambda text: text.replace("\x00", "").encode(errors="replace").decode()
+    )
+
+
+def _clean_json(value: Any, clean: Callable[[str], str]) -> Any:
+    if isinstance(value, str):
+        return clean(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, list):
+        return [_clean_json(element, clean) for element in value]
+    if isinstance(value, Mapping):
+        return {clean(str(key)): _clean_json(element, clean) for key, element in value.items()}
+    return value

@@ -1,0 +1,146 @@
+"""Everything one task attempt needs, opened together and closed together."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import psycopg
+
+from intra42.api.auth import PostgresTokens, fetch_token
+from intra42.api.client import IntraClient
+from intra42.api.limiter import PostgresLimiter
+from intra42.config import Request
+from intra42.errors import QuotaSpent
+from intra42.statements import read
+from intra42.sync.work import Connection, Identity, Work
+
+log = logging.getLogger(__name__)
+
+Connect = Callable[[], psycopg.Connection[Any]]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ApiSettings:
+    """The connection `intra42_api`: where the API is, who we are, how fast we may ask."""
+
+    base_url: str
+    client_id: str
+    client_secret: str = field(repr=False)
+    scope: str = "public"
+    requests_per_second: float = 2
+    requests_per_hour: int = 1200
+    timeout_s: float = 60
+
+    def tokens(self, connect: Connect) -> PostgresTokens:
+        """Return the token that all workers share through the warehouse."""
+        fetch = partial(
+            fetch_token,
+            None,
+            self.base_url,
+            self.client_id,
+            self.client_secret,
+            self.scope,
+            self.timeout_s,
+        )
+        return PostgresTokens(connect, self.client_id, self.client_id, self.client_secret, fetch)
+
+
+@contextmanager
+def attempt(
+    connect: Connect,
+    api: ApiSettings,
+    identity: Identity,
+    request: Request,
+    *,
+    loader: str,
+    resource: str,
+) -> Iterator[Work]:
+    """Yield the work of one task attempt; keep its row in `sync_runs` whatever happens."""
+    connection = connect()
+    connection.autocommit = True
+    try:
+        ledger_id = _begin_ledger(connection, identity, resource)
+        limiter = PostgresLimiter(
+            connect,
+            api.client_id,
+            per_second=api.requests_per_second,
+            per_hour=api.requests_per_hour,
+            bulk=identity.dag_id == loader,
+            run_id=ledger_id,
+        )
+        client = IntraClient(api.base_url, api.tokens(connect), limiter, timeout_s=api.timeout_s)
+        work = Work(
+            connection=connection,
+            client=client,
+            identity=identity,
+            request=request,
+            loader=loader,
+            resource=resource,
+            ledger_id=ledger_id,
+        )
+        try:
+            yield from _recorded(work)
+        finally:
+            client.close()
+            limiter.close()
+    finally:
+        connection.close()
+
+
+def _recorded(work: Work) -> Iterator[Work]:
+    status = "failed"
+    try:
+        yield work
+        status = "success"
+    except QuotaSpent:
+        status = "deferred"
+        raise
+    finally:
+        if not work.connection.broken:
+            with work.connection.transaction():
+                work.save_ledger()
+                work.execute("state/end_ledger", id=work.ledger_id, status=status)
+                work.execute("state/drop_idle_ledger", id=work.ledger_id)
+        _log_closing_line(work, status)
+
+
+def _log_closing_line(work: Work, status: str) -> None:
+    counts = work.counts
+    since = f"{work.window_from:%Y-%m-%d %H:%M:%S}" if work.window_from else None
+    until = f"{work.window_to:%Y-%m-%d %H:%M:%S}" if work.window_to else "now"
+    log.info(
+        "%s %s: window %s, %d requests, %d records: %d inserted, %d updated, %d unchanged, "
+        "%d deleted, %d parked%s",
+        work.resource or work.identity.task_id,
+        status,
+        f"{since} to {until} UTC" if since else "none",
+        work.client.usage.requests,
+        counts.records,
+        counts.inserted,
+        counts.updated,
+        counts.unchanged,
+        counts.deleted,
+        counts.parked,
+        f" ({counts.dropped} rows out of scope)" if counts.dropped else "",
+    )
+
+
+def _begin_ledger(connection: Connection, identity: Identity, resource: str) -> int:
+    row = connection.execute(
+        read("state/begin_ledger"),
+        {
+            "dag_id": identity.dag_id,
+            "run_id": identity.run_id,
+            "task_id": identity.task_id,
+            "map_index": identity.map_index,
+            "try_number": identity.try_number,
+            "resource": resource,
+        },
+    ).fetchone()
+    assert row is not None  # noqa: S101  # `insert ... returning` gives one row
+    return int(row[0])

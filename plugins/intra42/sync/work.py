@@ -1,0 +1,157 @@
+"""What every step of a task works with: the connection, the client, the order, the counters."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, fields
+from datetime import datetime
+from typing import Any, TypeVar
+
+import psycopg
+import tenacity
+from psycopg import errors
+
+from intra42.api.client import IntraClient
+from intra42.api.pagination import Page
+from intra42.config import Config, Request
+from intra42.statements import read
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+Connection = psycopg.Connection[Any]
+
+
+def chunked(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    """Yield `items` in slices of at most `size`."""
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
+
+
+@dataclass(slots=True)
+class Counts:
+    """Rows of one task so far; `dropped` are rows of users out of scope."""
+
+    pages: int = 0
+    records: int = 0
+    inserted: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    deleted: int = 0
+    parked: int = 0
+    dropped: int = 0
+
+    def as_dict(self) -> dict[str, int]:
+        """Return the counts by name, for XCom."""
+        return {item.name: getattr(self, item.name) for item in fields(self)}
+
+
+@dataclass(kw_only=True, slots=True)
+class Identity:
+    """Which attempt of which task this is, as Airflow names it."""
+
+    dag_id: str
+    run_id: str
+    task_id: str = "task"
+    map_index: int = -1
+    try_number: int = 1
+
+
+@dataclass(kw_only=True)
+class Work:
+    """One task attempt.
+
+    `loader` is the DAG whose watermarks prove that a first load was finished; where it is another
+    DAG than this one, nothing is loaded from nothing.
+    """
+
+    connection: Connection
+    client: IntraClient
+    identity: Identity
+    request: Request
+    loader: str
+    resource: str = ""
+    ledger_id: int | None = None
+    counts: Counts = field(default_factory=Counts)
+    window_from: datetime | None = None
+    window_to: datetime | None = None
+    on_page: Callable[[Page], None] | None = None
+
+    @property
+    def config(self) -> Config:
+        """The settings of this run."""
+        return self.request.config
+
+    @property
+    def is_loader(self) -> bool:
+        """Tell whether this DAG may load a resource from nothing."""
+        return self.identity.dag_id == self.loader
+
+    @property
+    def names(self) -> dict[str, str]:
+        """The parameters that say who writes."""
+        return {"dag_id": self.identity.dag_id, "run_id": self.identity.run_id}
+
+    def fetch(self, name: str, **values: Any) -> list[tuple[Any, ...]]:
+        """Run the query `name` and return its rows."""
+        return self.connection.execute(read(name), {**self.names, **values}).fetchall()
+
+    def execute(self, name: str, **values: Any) -> int:
+        """Run the statement `name` and return how many rows it touched."""
+        return self.connection.execute(read(name), {**self.names, **values}).rowcount
+
+    def commit(self, step: Callable[[], T]) -> T:
+        """Run `step` in one transaction with the ledger; again if the database asks for it.
+
+        Two DAGs write beside each other, so a deadlock is possible, if rare: one of the two is
+        undone by the database and simply repeated here.
+        """
+
+        @tenacity.retry(
+            retry=tenacity.retry_if_exception_type(
+                (errors.DeadlockDetected, errors.SerializationFailure, errors.UniqueViolation)
+            ),
+            stop=tenacity.stop_after_attempt(5),
+            wait=tenacity.wait_random(0.05, 0.5),
+            reraise=True,
+        )
+        def attempt() -> T:
+            before = Counts(**self.counts.as_dict())
+            try:
+                with self.connection.transaction():
+                    result = step()
+                    self.save_ledger()
+            except BaseException:
+                self.counts = before
+                raise
+            return result
+
+        return attempt()
+
+    def save_ledger(self) -> None:
+        """Write the counters into this attempt's row of `sync_runs`."""
+        if self.ledger_id is None:
+            return
+        self.execute(
+            "state/save_ledger",
+            id=self.ledger_id,
+            bytes=self.client.usage.bytes,
+            retries_429=self.client.usage.retries_429,
+            window_from=self.window_from,
+            window_to=self.window_to,
+            clock=self.client.last_date,
+            **{key: value for key, value in self.counts.as_dict().items() if key != "dropped"},
+        )
+
+    def log_page(self, page: Page) -> None:
+        """Say in the log what one page brought."""
+        log.info(
+            "Page %d/%d: %d records, %d KB, %d ms",
+            page.number,
+            max(page.pages, page.number),
+            len(page.records),
+            max(1, round(page.answer.size / 1024)) if page.answer.size else 0,
+            page.answer.elapsed_ms,
+        )
+        self.counts.pages += 1
