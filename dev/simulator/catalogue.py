@@ -6,8 +6,8 @@ import random
 
 from dev.simulator import names
 from dev.simulator.clock import DAY, to_ms
+from dev.simulator.reference_shapes import CDN
 from dev.simulator.rows import Achievement, Bloc, Campus, Coalition, Cursus, Project
-from dev.simulator.shapes import CDN
 from dev.simulator.store import Store
 
 _FIRST_PROJECT = 1314
@@ -142,7 +142,8 @@ def add_achievements(store: Store, rng: random.Random, count: int) -> None:
 
 def add_coalitions(store: Store, campus_ids: list[int]) -> None:
     """Add a core and a piscine bloc for each campus, and a coalition that is in no bloc."""
-    blocs, coalitions = [], []
+    blocs: list[Bloc] = []
+    coalitions: list[Coalition] = []
     for number, campus_id in enumerate(campus_ids):
         for cursus_id in (21, 9):
             bloc = Bloc(

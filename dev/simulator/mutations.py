@@ -9,15 +9,14 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, TypeVar, cast
 
-from dev.simulator.clock import DAY, to_ms
-from dev.simulator.rows import CursusUser, ProjectsUser, Row, User
+from dev.simulator.clock import DAY
+from dev.simulator.rows import CursusUser, ProjectsUser, User
 from dev.simulator.store import Store
 
-P = ParamSpec("P")
+F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
-S = TypeVar("S", bound=Store)
 
 MUTATIONS: set[str] = set()
 
@@ -30,17 +29,17 @@ _CHILDREN = (
 )
 
 
-def mutation(method: Callable[Concatenate[S, P], T]) -> Callable[Concatenate[S, P], T]:
+def mutation(method: F) -> F:
     """Run the method under the world's lock and offer it to other processes by name."""
 
     @wraps(method)
-    def locked(self: S, *args: P.args, **kwargs: P.kwargs) -> T:
+    def locked(self: Store, *args: Any, **kwargs: Any) -> Any:
         with self.lock:
             self.version += 1
             return method(self, *args, **kwargs)
 
     MUTATIONS.add(method.__name__)
-    return locked
+    return cast("F", locked)
 
 
 class Mutations(Store):
@@ -295,6 +294,3 @@ class Mutations(Store):
 def pick(rng: random.Random, rows: list[T], share: float, least: int = 1) -> list[T]:
     """Return a random `share` of `rows`, at least `least` of them."""
     return rng.sample(rows, min(len(rows), max(least, round(len(rows) * share))))
-
-
-__all__ = ["MUTATIONS", "Mutations", "Row", "mutation", "pick", "to_ms"]

@@ -145,7 +145,7 @@ LAST_NAMES = [
     "Invented",
     "Imaginary",
     "O'Brien-Test",
-    "D’Exemple",
+    "D'Exemple",
     "Müster",
     "Świątek-Próba",
     "Ñandú",
@@ -164,7 +164,7 @@ LAST_NAMES = [
     "Ťapák",
     "Van-der-Proef",
     "Wüst",
-    "Yılmaz",
+    "Yilmaz",
     "Zając",
 ]
 EMOJI_NAME = "Zoë 🦊👩‍💻"

@@ -7,7 +7,7 @@ from bisect import bisect_left, bisect_right
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
 from dev.simulator.clock import to_ms
 from dev.simulator.resources import SPECIAL_FILTERS, Resource, attribute
@@ -82,10 +82,10 @@ def _convert(kind: str, text: str) -> Any:
     return text
 
 
-def _unknown(error: str, verb: str, name: str, declared: Iterable[str]) -> BadRequest:
+def _refuse(verb: str, name: str, declared: Iterable[str]) -> NoReturn:
     known = ", ".join(f'"{field_name}"' for field_name in declared)
     message = f"Attributes {name} doesn't exists. You can only {verb} on: [{known}]"
-    return BadRequest(400, error, message)
+    raise BadRequest(400, f"{verb.title()} Error", message)
 
 
 def _number(text: str) -> int:
@@ -97,7 +97,7 @@ def _add_filter(query: Query, name: str, text: str) -> None:
     if declared is None:
         return
     if name not in declared:
-        raise _unknown("Filter Error", "filter", name, declared)
+        _refuse("filter", name, declared)
     values = [part for part in text.split(",") if part]
     if values:
         query.filters[name] = frozenset(_convert(declared[name], part) for part in values)
@@ -108,7 +108,7 @@ def _add_range(query: Query, name: str, text: str) -> None:
     if declared is None:
         return
     if name not in declared:
-        raise _unknown("Range Error", "range", name, declared)
+        _refuse("range", name, declared)
     ends = text.split(",")
     if len(ends) != 2 or not all(ends):
         message = f"The range on {name} needs two values separated by a comma"
@@ -185,7 +185,7 @@ class Engine:
             self._kept.clear()
             self._kept_version = version
         scope = query.scope.name if query.scope else ""
-        key = (query.resource.name, scope, query.sort, query.search)
+        key: tuple[Any, ...] = (query.resource.name, scope, query.sort, query.search)
         key += (tuple(sorted(query.filters.items())), tuple(sorted(ranges.items())))
         if _CLOCK_FILTERS & query.filters.keys():
             key += (self._store.clock.now_ms(),)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from dev.simulator.clock import to_datetime
+from dev.simulator.reference_shapes import LANGUAGES, short_achievement
 from dev.simulator.rows import Achievement, Campus, Coalition, Project
-from dev.simulator.shapes import LANGUAGES, short_achievement
 from dev.simulator.world import World
 
 Row = dict[str, Any]
@@ -189,7 +189,7 @@ _PROJECT_COLUMNS = ["id", "name", "slug", "parent_id", "difficulty", "exam", "gi
 
 def _project(world: World, scope: Scope, row: Project) -> Row:
     values = {column: getattr(row, column) for column in _PROJECT_COLUMNS}
-    if row.parent_id not in world.projects:
+    if world.projects.get(row.parent_id) is None:
         values["parent_id"] = None
     values |= {name: to_datetime(getattr(row, name)) for name in ("created_at", "updated_at")}
     if not world.lists_project(row):
@@ -201,7 +201,7 @@ def _project(world: World, scope: Scope, row: Project) -> Row:
 
 def _achievement(world: World, scope: Scope, row: Achievement) -> Row:
     values = short_achievement(row)
-    values["parent_id"] = row.parent_id if row.parent_id in world.achievements else None
+    values["parent_id"] = row.parent_id if world.achievements.get(row.parent_id) else None
     values["title"] = row.title[1] if row.title else None
     if not world.lists_achievement(row):
         return values | {"listed": False}

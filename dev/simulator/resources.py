@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from dev.simulator import shapes
+from dev.simulator import reference_shapes, shapes
 from dev.simulator.store import Store
 
 Match = Callable[[Store, Any, frozenset[Any]], bool]
@@ -16,8 +16,8 @@ STANDARD = "id:int created_at:time updated_at:time"
 
 
 def _fields(text: str) -> dict[str, str]:
-    pairs = (item.rsplit(":", 1) for item in text.split())
-    return dict(pairs)  # type: ignore[arg-type]
+    parts = (item.partition(":") for item in text.split())
+    return {name: kind for name, _, kind in parts}
 
 
 def _always(_: Store, __: Any) -> bool:
@@ -29,12 +29,12 @@ class Resource:
     """What an endpoint's kind of record supports; None means the parameter is ignored."""
 
     name: str
-    shape: Callable[[Store, Any], shapes.Json]
+    shape: Callable[[Store, Any], reference_shapes.Json]
     filters: dict[str, str] | None
     ranges: dict[str, str] | None
     sorts: dict[str, str] | None
     order: tuple[str, ...] = ("-created_at", "-id")
-    detail: Callable[[Store, Any], shapes.Json] | None = None
+    detail: Callable[[Store, Any], reference_shapes.Json] | None = None
     visible: Visible = _always
 
 
@@ -94,15 +94,15 @@ RESOURCES: dict[str, Resource] = {
     for resource in (
         Resource(
             "campus",
-            shapes.campus,
+            reference_shapes.campus,
             **_same(_CAMPUS),
             order=("-id",),
             visible=Store.lists_campus,
         ),
-        Resource("cursus", shapes.cursus, **_same(_CURSUS), order=("-id",)),
+        Resource("cursus", reference_shapes.cursus, **_same(_CURSUS), order=("-id",)),
         Resource(
             "projects",
-            shapes.project,
+            reference_shapes.project,
             filters=_PROJECT,
             ranges=_PROJECT_RANGES,
             sorts=_PROJECT_RANGES,
@@ -136,7 +136,7 @@ RESOURCES: dict[str, Resource] = {
         ),
         Resource(
             "achievements",
-            shapes.achievement,
+            reference_shapes.achievement,
             **_same(_ACHIEVEMENT),
             order=("id",),
             visible=Store.lists_achievement,
@@ -149,7 +149,7 @@ RESOURCES: dict[str, Resource] = {
         ),
         Resource(
             "coalitions",
-            shapes.coalition,
+            reference_shapes.coalition,
             filters=None,
             ranges=None,
             sorts=_COALITION,
@@ -162,7 +162,7 @@ RESOURCES: dict[str, Resource] = {
             ranges=_COALITIONS_USER | {"this_year_score_updated_at": "time"},
             sorts=_COALITIONS_USER | {"this_year_score_updated_at": "time"},
         ),
-        Resource("blocs", shapes.bloc, filters=_BLOC, ranges=None, sorts=_BLOC),
+        Resource("blocs", reference_shapes.bloc, filters=_BLOC, ranges=None, sorts=_BLOC),
         Resource("campus_users", shapes.campus_user, **_same(_CAMPUS_USER)),
     )
 }

@@ -16,8 +16,9 @@ from typing import Any
 
 from dev.simulator import references
 from dev.simulator.clock import to_datetime
+from dev.simulator.reference_shapes import API
 from dev.simulator.rows import CursusUser, ProjectsUser, User
-from dev.simulator.shapes import API, SKILLS, image
+from dev.simulator.shapes import SKILLS, image
 from dev.simulator.world import World
 
 Row = dict[str, Any]
