@@ -6,7 +6,7 @@ import time
 from datetime import timedelta
 
 import pytest
-from conftest import (
+from scripted import (
     DATE,
     GOOD,
     TOTALS,

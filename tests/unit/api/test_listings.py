@@ -6,9 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from conftest import Request, Rig, Step, http, ids, listing, send, silence, status
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from scripted import Request, Rig, Step, http, ids, listing, send, silence, status
 
 from intra42.api.pagination import Page, keyset, numbered
 from intra42.errors import (

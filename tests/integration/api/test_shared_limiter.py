@@ -1,0 +1,281 @@
+from __future__ import annotations
+
+import bisect
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import psycopg
+import pytest
+
+from intra42.api.limiter import LocalLimiter, PostgresLimiter
+from intra42.errors import QuotaSpent
+
+Connect = Callable[[], psycopg.Connection[Any]]
+APP = "an-application"
+spawn = multiprocessing.get_context("spawn")
+
+
+class Clock:
+    """A clock that only moves when somebody sleeps."""
+
+    def __init__(self, start: datetime) -> None:
+        self.time = start
+
+    def now(self) -> datetime:
+        return self.time
+
+    def sleep(self, seconds: float) -> None:
+        self.time += timedelta(seconds=seconds)
+
+
+def at(text: str) -> datetime:
+    return datetime.fromisoformat(f"2026-03-01 {text}+00:00")
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock(at("12:00:00"))
+
+
+@pytest.fixture
+def limiter(connect: Connect, clock: Clock) -> Iterator[PostgresLimiter]:
+    with closing(PostgresLimiter(connect, APP, sleep=clock.sleep, now=clock.now)) as made:
+        yield made
+
+
+def most_in(times: list[float], window: float) -> int:
+    """Return the most of `times` in any half-open window so long."""
+    return max(bisect.bisect_left(times, t + window) - i for i, t in enumerate(times))
+
+
+def send_for(url: str, seconds: float, start: Any, results: Any) -> None:
+    limiter = PostgresLimiter(lambda: psycopg.connect(url), APP, per_second=40, per_hour=10**6)
+    limiter.sending()
+    start.wait()
+    sent: list[tuple[float, int]] = []
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        limiter.wait_turn()
+        sent.append((time.monotonic(), limiter.sending()))
+    limiter.close()
+    results.put(sent)
+
+
+def test_four_processes_together_never_exceed_the_second(warehouse: str) -> None:
+    start, results = spawn.Barrier(4), spawn.Queue()
+    workers = [
+        spawn.Process(target=send_for, args=(warehouse, 2.5, start, results)) for _ in range(4)
+    ]
+    for worker in workers:
+        worker.start()
+    sent = sorted(pair for _ in workers for pair in results.get(timeout=30))
+    for worker in workers:
+        worker.join()
+    times = [moment for moment, _ in sent]
+    assert most_in(times, 1.0) <= 40
+    assert len(times) >= 0.9 * 40 * 2.5
+    assert len({number for _, number in sent}) == len(sent)
+
+
+def greedy(limiter: PostgresLimiter, clock: Clock, until: datetime) -> list[float]:
+    """Send without rest; when the hour is spent, come back when told to."""
+    sent: list[float] = []
+    waits = [1.0]
+    while clock.time < until:
+        try:
+            limiter.wait_turn()
+        except QuotaSpent as error:
+            waits.append(error.wait_s)
+            clock.sleep(min(error.wait_s, (until - clock.time).total_seconds()))
+        else:
+            limiter.sending()
+            sent.append(clock.time.timestamp())
+    assert 0 < min(waits) <= max(waits) <= 3700
+    return sent
+
+
+@pytest.mark.parametrize("bulk", [False, True])
+@pytest.mark.parametrize("start", ["12:00:00", "12:52:31"])
+def test_three_hours_of_hunger_use_the_quota_and_never_exceed_it(
+    connect: Connect, bulk: bool, start: str
+) -> None:
+    clock = Clock(at(start))
+    with closing(
+        PostgresLimiter(connect, APP, bulk=bulk, sleep=clock.sleep, now=clock.now)
+    ) as limiter:
+        sent = greedy(limiter, clock, clock.time + timedelta(hours=3))
+    assert most_in(sent, 3600) <= 1200
+    assert most_in(sent, 1) <= 2
+    assert len(sent) >= 0.95 * 3 * 1200
+
+
+def test_bulk_work_leaves_each_quarter_hour_its_share(connect: Connect) -> None:
+    clock = Clock(at("12:00:00"))
+    options: dict[str, Any] = {"sleep": clock.sleep, "now": clock.now}
+    nightly = PostgresLimiter(connect, APP, bulk=True, **options)
+    quarterly = PostgresLimiter(connect, APP, **options)
+    sent: list[float] = []
+    for quarter in range(12):
+        begin = at("12:00:00") + timedelta(minutes=15 * quarter)
+        sent += greedy(nightly, clock, begin + timedelta(seconds=45))
+        for _ in range(30):
+            quarterly.wait_turn()  # never QuotaSpent
+            sent.append(clock.time.timestamp())
+    sent += greedy(nightly, clock, at("15:00:00"))
+    assert most_in(sent, 3600) <= 1200
+    assert len(sent) >= 0.95 * 3600
+    nightly.close()
+    quarterly.close()
+
+
+def test_a_pause_holds_everybody_and_then_lets_them_out_one_by_one(
+    connect: Connect, clock: Clock
+) -> None:
+    options: dict[str, Any] = {"sleep": clock.sleep, "now": clock.now}
+    one, other = PostgresLimiter(connect, APP, **options), PostgresLimiter(connect, APP, **options)
+    one.wait_turn()
+    one.pause(30)
+    one.pause(5)  # a shorter one changes nothing
+    other.sending()
+    assert clock.time == at("12:00:30")
+    before = clock.time
+    one.wait_turn()
+    assert (clock.time - before).total_seconds() == pytest.approx(0.525)
+    one.close()
+    other.close()
+
+
+def test_a_pause_too_long_to_sleep_through_reserves_nothing(
+    limiter: PostgresLimiter, clock: Clock, connect: Connect
+) -> None:
+    limiter.pause(1800)
+    for call in (limiter.wait_turn, limiter.sending):
+        with pytest.raises(QuotaSpent) as error:
+            call()
+        assert error.value.wait_s == pytest.approx(1800)
+    assert clock.time == at("12:00:00")
+    with connect() as connection:
+        assert connection.execute("select count(*) from intra42.api_usage").fetchone() == (0,)
+
+
+def test_the_limits_the_api_announces_replace_the_configured_ones_for_all(
+    limiter: PostgresLimiter, connect: Connect, clock: Clock
+) -> None:
+    limiter.learn({"X-Secondly-RateLimit-Limit": "10", "X-Hourly-RateLimit-Limit": "5"})
+    with closing(PostgresLimiter(connect, APP, sleep=clock.sleep, now=clock.now)) as other:
+        assert len(greedy(other, clock, at("12:00:10"))) == 5
+    limiter.learn({"X-Secondly-RateLimit-Limit": "0", "X-Hourly-RateLimit-Limit": "many"})
+    limiter.learn({"X-Hourly-RateLimit-Limit": "1000000"})
+    began = clock.time
+    for _ in range(11):
+        limiter.wait_turn()
+    assert (clock.time - began).total_seconds() == pytest.approx(1.05, abs=0.01)
+
+
+def test_nothing_remaining_pauses_until_the_full_hour_of_the_api(
+    limiter: PostgresLimiter, clock: Clock
+) -> None:
+    limiter.learn({"X-Hourly-RateLimit-Remaining": "0", "Date": "Sun, 01 Mar 2026 08:40:00 GMT"})
+    with pytest.raises(QuotaSpent) as error:
+        limiter.wait_turn()
+    assert error.value.wait_s == pytest.approx(1201)
+
+
+def test_every_request_is_counted_in_the_ledger_before_it_is_sent(
+    connect: Connect, clock: Clock
+) -> None:
+    with connect() as connection:
+        row = connection.execute(
+            "insert into intra42.sync_runs (dag_id, run_id, task_id) values ('d', 'r', 't')"
+            " returning id"
+        ).fetchone()
+    assert row is not None
+    with closing(
+        PostgresLimiter(connect, APP, run_id=row[0], sleep=clock.sleep, now=clock.now)
+    ) as limiter:
+        numbers = []
+        for _ in range(3):
+            limiter.wait_turn()
+            numbers.append(limiter.sending())
+        limiter.pause(10)
+        numbers.append(limiter.sending())  # one request, though it asked twice
+    assert numbers == sorted(set(numbers))
+    with connect() as connection:
+        assert connection.execute("select requests from intra42.sync_runs").fetchone() == (4,)
+
+
+def test_applications_do_not_wait_for_each_other(connect: Connect, clock: Clock) -> None:
+    for name in ("one", "two"):
+        with closing(PostgresLimiter(connect, name, sleep=clock.sleep, now=clock.now)) as limiter:
+            limiter.wait_turn()
+    assert clock.time == at("12:00:00")
+
+
+def test_a_clock_set_back_by_hours_does_not_stop_the_requests(
+    limiter: PostgresLimiter, clock: Clock
+) -> None:
+    limiter.wait_turn()
+    clock.time = at("09:00:00")
+    limiter.wait_turn()
+    assert clock.time == at("09:00:00")
+
+
+def test_a_broken_connection_is_opened_again(limiter: PostgresLimiter, connect: Connect) -> None:
+    limiter.wait_turn()
+    with connect() as connection:
+        connection.execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity"
+            " where pid <> pg_backend_pid() and datname = current_database()"
+        )
+    limiter.wait_turn()
+
+
+def hold(url: str, ready: Any) -> None:
+    limiter = PostgresLimiter(lambda: psycopg.connect(url), APP, per_second=1000, per_hour=10**6)
+    while True:
+        limiter.wait_turn()
+        ready.set()
+
+
+def test_a_killed_worker_blocks_nobody(warehouse: str, connect: Connect) -> None:
+    ready = spawn.Event()
+    worker = spawn.Process(target=hold, args=(warehouse, ready))
+    worker.start()
+    assert ready.wait(20)
+    assert worker.pid is not None
+    os.kill(worker.pid, signal.SIGKILL)
+    worker.join()
+    started = time.monotonic()
+    with closing(PostgresLimiter(connect, APP, per_second=1000, per_hour=10**6)) as limiter:
+        limiter.wait_turn()
+    assert time.monotonic() - started < 2
+
+
+def test_a_reservation_takes_less_than_a_millisecond(connect: Connect) -> None:
+    clock = Clock(datetime.now(UTC))
+    with closing(
+        PostgresLimiter(connect, APP, per_hour=10**6, sleep=clock.sleep, now=clock.now)
+    ) as limiter:
+        taken = []
+        for _ in range(2000):
+            started = time.perf_counter()
+            limiter.wait_turn()
+            taken.append(time.perf_counter() - started)
+    assert sorted(taken)[len(taken) // 2] < 0.001
+
+
+def test_the_limiter_without_a_database_keeps_the_pace_too() -> None:
+    slept: list[float] = []
+    limiter = LocalLimiter(per_second=2, per_hour=3, sleep=slept.append)
+    for _ in range(3):
+        limiter.wait_turn()
+    assert slept == [pytest.approx(0.525, abs=0.05), pytest.approx(1.05, abs=0.05)]
+    with pytest.raises(QuotaSpent):
+        limiter.wait_turn()
+    assert [limiter.sending(), limiter.sending()] == [1, 2]
