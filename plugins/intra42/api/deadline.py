@@ -50,6 +50,7 @@ class DeadlineAdapter(HTTPAdapter):
 
     def __init__(self) -> None:
         self.in_use: HTTPConnection | None = None
+        self.sock: Any = None
         super().__init__(pool_connections=2, pool_maxsize=2)
 
     def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
@@ -63,10 +64,15 @@ class DeadlineAdapter(HTTPAdapter):
         manager.pool_classes_by_scheme = _pools(self)
         return manager
 
+    def release(self) -> None:
+        """Forget the connection in use: the exchange is over."""
+        self.in_use = self.sock = None
+
     def cut(self) -> None:
         """Shut the connection in use, if any: a blocked read on it ends at once."""
         connection = self.in_use
-        sock = connection.sock if connection is not None else None
+        # A connection that is not kept lets go of its socket before the body is read.
+        sock = self.sock or (connection.sock if connection is not None else None)
         if sock is None:
             return
         try:
@@ -81,13 +87,15 @@ def _pools(adapter: DeadlineAdapter) -> dict[str, type[HTTPConnectionPool]]:
 
     class Plain(HTTPConnection):
         def request(self, *arguments: Any, **options: Any) -> None:
-            adapter.in_use = self
+            adapter.in_use, adapter.sock = self, None
             super().request(*arguments, **options)
+            adapter.sock = self.sock
 
     class Secure(HTTPSConnection):
         def request(self, *arguments: Any, **options: Any) -> None:
-            adapter.in_use = self
+            adapter.in_use, adapter.sock = self, None
             super().request(*arguments, **options)
+            adapter.sock = self.sock
 
     class PlainPool(HTTPConnectionPool):
         ConnectionCls = Plain

@@ -84,7 +84,9 @@ class Transport:
     ) -> None:
         self.base_url = base_url.rstrip("/")
         self._session = session or requests.Session()
-        self._adapter = DeadlineAdapter()
+        # One adapter for all users of a session: the last one mounted is the one that is used.
+        mounted = self._session.adapters.get(self.base_url)
+        self._adapter = mounted if isinstance(mounted, DeadlineAdapter) else DeadlineAdapter()
         self._session.mount(self.base_url, self._adapter)
         # A proxy of the environment cannot reach this machine's own loopback.
         self._session.trust_env = not _is_loopback(self.base_url)
@@ -115,7 +117,7 @@ class Transport:
         """
         query = urlencode(params or {}, safe="[],:")
         started = time.monotonic()
-        self._adapter.in_use = None
+        self._adapter.release()
         with Watchdog(self._total_timeout_s, self._adapter.cut) as watchdog:
             try:
                 with self._session.request(

@@ -6,6 +6,7 @@ import contextlib
 import gzip
 import json
 import socket
+import ssl
 import struct
 import time
 from collections.abc import Callable, Mapping
@@ -147,6 +148,7 @@ class Server:
     """Plays `script`, then its last step for ever; keeps what was asked."""
 
     url: str = ""
+    context: ssl.SSLContext | None = None
     script: list[Step] = field(default_factory=list)
     requests: list[Request] = field(default_factory=list)
 
@@ -176,6 +178,9 @@ def _read_request(sock: socket.socket) -> Request | None:
 
 
 def serve(server: Server, sock: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        if server.context is not None:
+            sock = server.context.wrap_socket(sock, server_side=True)
     with sock:
         try:
             while (request := _read_request(sock)) is not None:

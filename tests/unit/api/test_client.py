@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import functools
 import json
 import logging
+import ssl
 import time
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
+import requests
 from scripted import (
     DATE,
     GOOD,
@@ -13,7 +17,9 @@ from scripted import (
     WHOLE,
     ZIPPED,
     Rig,
+    Server,
     Step,
+    Turns,
     drip,
     http,
     ids,
@@ -25,7 +31,7 @@ from scripted import (
     status,
 )
 
-from intra42.api.auth import MemoryTokens, Token
+from intra42.api.auth import MemoryTokens, Token, fetch_token
 from intra42.api.client import IntraClient
 from intra42.errors import (
     ApiTimeout,
@@ -37,6 +43,8 @@ from intra42.errors import (
 )
 
 PATH = "/v2/users"
+
+NOT_KEPT = http(b'[{"id": 1}, {"id": 2}, {"id": 3}]', headers={**TOTALS, "Connection": "close"})
 
 PASSING: dict[str, Step] = {
     "T2 500": status(500),
@@ -74,6 +82,7 @@ PASSING: dict[str, Step] = {
     "T12 redirect to a login page": status(302, b"", headers={"Location": "/users/sign_in"}),
     "T13 slow drip of the body": drip(WHOLE, len(WHOLE) - 30),
     "T13 slow drip of the headers": drip(WHOLE, 10),
+    "T13 slow drip of a connection not kept": drip(NOT_KEPT, len(NOT_KEPT) - 30),
     "T15 X-Total missing": listing(ids(1), headers={"X-Total": None}),
     "T15 X-Total unreadable": listing(ids(1), headers={"X-Total": "many"}),
     "T15 X-Total twice, in contradiction": listing(ids(1), headers={"X-Total": "1, 2"}),
@@ -133,6 +142,38 @@ def test_the_first_timeout_is_raised_where_a_smaller_page_may_help(rig: Rig, fau
         rig.client.get(PATH, {}, retry_timeouts=False)
     assert time.monotonic() - started < 2
     assert rig.turns.sent == 1
+
+
+def test_a_slow_drip_over_tls_is_cut_too(server: Server, tls: tuple[ssl.SSLContext, Path]) -> None:
+    context, certificate = tls
+    server.context = context
+    session = requests.Session()
+    session.verify = str(certificate)
+    url = server.url.replace("http://127.0.0.1", "https://localhost")
+    tokens = MemoryTokens(lambda: Token(value="token", expires_in_s=7200))
+    client = IntraClient(
+        url, tokens, Turns(), timeout_s=0.3, total_timeout_s=0.6, session=session, sleep=id
+    )
+    server.play(GOOD, drip(WHOLE, 10), drip(NOT_KEPT, len(NOT_KEPT) - 30), GOOD)
+    started = time.monotonic()
+    for _ in range(2):
+        assert client.get(PATH, {}).records == ids(1, 2)
+    assert time.monotonic() - started < 3
+    assert client.usage.requests == 4
+    client.close()
+
+
+def test_a_session_shared_with_the_token_request_keeps_the_deadline(server: Server) -> None:
+    session = requests.Session()
+    granted = send(http(b'{"access_token": "abc", "expires_in": 7200}'))
+    fetch = functools.partial(fetch_token, session, server.url, "an-id", "a-secret", "", 5.0)
+    client = IntraClient(
+        server.url, MemoryTokens(fetch), Turns(), total_timeout_s=0.4, session=session, sleep=id
+    )
+    server.play(granted, drip(WHOLE, 10))
+    with pytest.raises(ApiTimeout):
+        client.get(PATH, {}, retry_timeouts=False)
+    client.close()
 
 
 def test_a_gateway_timeout_is_tried_again_and_ends_as_a_timeout(rig: Rig) -> None:
@@ -224,11 +265,9 @@ def test_requests_carry_what_the_api_insists_on(rig: Rig) -> None:
 
 
 def test_credentials_of_the_environment_are_not_sent(
-    rig: Rig, tmp_path: object, monkeypatch: pytest.MonkeyPatch
+    rig: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from pathlib import Path
-
-    netrc = Path(str(tmp_path)) / "netrc"
+    netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1 login someone password secret\n")
     monkeypatch.setenv("NETRC", str(netrc))
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
