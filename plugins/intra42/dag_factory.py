@@ -1,0 +1,175 @@
+"""Both DAGs from one factory: tasks and edges come from the catalogue."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+
+from airflow.sdk import DAG, BaseOperator, CronDataIntervalTimetable, Param, TaskGroup
+
+from intra42.catalog import graph
+from intra42.catalog.model import Resource
+from intra42.operators import (
+    Intra42DeleteMissingOperator,
+    Intra42OpenRunOperator,
+    Intra42PlanRefreshOperator,
+    Intra42RefetchOperator,
+    Intra42SyncOperator,
+)
+
+NIGHTLY = "intra42_nightly"
+INCREMENTAL = "intra42_incremental"
+
+_PARAMS = {
+    "campus_ids": Param(
+        [],
+        type=["null", "array"],
+        items={"type": "integer", "minimum": 1},
+        title="Campuses",
+        description="Campus ids for this run only; empty: those of the variable intra42_config.",
+    ),
+    "cursus_ids": Param(
+        [],
+        type=["null", "array"],
+        items={"type": "integer", "minimum": 1},
+        title="Cursus",
+        description="Cursus ids for this run only; empty: those of the variable intra42_config.",
+    ),
+    "full_refresh": Param(
+        False,  # Param's default is positional
+        type="boolean",
+        title="Full refresh",
+        description="Read everything again, whatever the watermarks say.",
+    ),
+    "updated_from": Param(
+        None,
+        type=["null", "string"],
+        format="date-time",
+        title="Updated from (UTC)",
+        description="Read exactly the rows changed since then; no watermark moves, no row goes.",
+    ),
+    "updated_to": Param(
+        None,
+        type=["null", "string"],
+        format="date-time",
+        title="Updated to (UTC)",
+        description="End of the explicit window; empty: now. Needs 'Updated from'.",
+    ),
+    "allow_mass_delete": Param(
+        False,
+        type="boolean",
+        title="Allow a mass delete",
+        description="Delete what is gone even if it is more than the guard allows.",
+    ),
+}
+
+_DOC = """
+### Mirror of the 42 Intra API: {title}
+
+{what}
+
+* **Trigger** it to catch up now; the form can restrict campuses and cursus, read everything again,
+  or read an explicit window.
+* **Backfill** reads exactly the intervals asked for, deletes nothing and moves no watermark.
+* **Retry** or clear any task at any time: pages already stored are not asked for again.
+
+Connections `intra42_api` and `intra42_db`, variable `intra42_config`; tables in schema `intra42`.
+Every attempt's requests and rows are in `intra42.sync_runs`.
+"""
+
+_TITLES = {
+    "cursus": "All cursus.",
+    "campuses": "All listed campuses, and stubs of those only mentioned.",
+    "projects": "Projects of the configured cursus, with their cursus and campuses.",
+    "achievements": "The achievements catalogue, with its campuses.",
+    "coalitions": "Coalitions, read through the blocs.",
+    "users": "Students of the scope; whoever enters brings his whole history.",
+    "campus_users": "Campus memberships; the primary one is the user's campus.",
+    "cursus_users": "Enrolments with level, grade and skills.",
+    "projects_users": "Attempts at projects.",
+    "achievements_users": "Achievements earned or in progress.",
+    "coalitions_users": "Coalition memberships with score and rank.",
+}
+
+
+def build_dag(
+    dag_id: str, *, schedule: str, title: str, what: str, reference: bool, tags: Iterable[str] = ()
+) -> DAG:
+    """Return one of the mirror's DAGs.
+
+    Args:
+        dag_id: name of the DAG, and of its watermarks.
+        schedule: cron expression in UTC; each run has the real interval between two ticks.
+        title: one line for the DAG's documentation.
+        what: what a run does, in Markdown.
+        reference: whether the reference tables are read first.
+        tags: more tags than `intra42`.
+    """
+    with DAG(
+        dag_id=dag_id,
+        description=title,
+        schedule=CronDataIntervalTimetable(schedule, timezone="UTC"),
+        start_date=datetime(2024, 1, 1, tzinfo=UTC),
+        catchup=False,
+        max_active_runs=1,
+        params=dict(_PARAMS),
+        render_template_as_native_obj=True,
+        tags=["intra42", *tags],
+        doc_md=_DOC.format(title=title, what=what),
+        default_args={
+            "owner": "intra42",
+            "retries": 1,
+            "retry_delay": timedelta(seconds=20),
+            "execution_timeout": timedelta(hours=12),
+            # A skipped group must not skip what follows; a failed one must fail it.
+            "trigger_rule": "none_failed",
+        },
+    ) as dag:
+        last: Iterable[BaseOperator] = [
+            Intra42OpenRunOperator(
+                task_id="open_run", doc_md="Schema, settings and connections; says what follows."
+            )
+        ]
+        for group in ("reference", "primary") if reference else ("primary",):
+            last = _add_tables(group, last)
+        _add_refresh(last)
+    return dag
+
+
+def _add_tables(group: str, before: Iterable[BaseOperator]) -> list[BaseOperator]:
+    """Add one task per table of a group, in foreign-key order; return the last ones."""
+    resources = graph.of_group(group)
+    edges = graph.edges(resources)
+    with TaskGroup(group, tooltip=f"The {group} tables of the mirror"):
+        tasks: dict[str, BaseOperator] = {r.name: _sync_task(r) for r in resources}
+    for name, task in tasks.items():
+        task.set_upstream([tasks[parent] for parent in sorted(edges[name])] or list(before))
+    parents = {parent for found in edges.values() for parent in found}
+    return [task for name, task in tasks.items() if name not in parents]
+
+
+def _sync_task(resource: Resource) -> BaseOperator:
+    return Intra42SyncOperator(
+        task_id=resource.name, resource=resource.name, doc_md=_TITLES[resource.name]
+    )
+
+
+def _add_refresh(before: Iterable[BaseOperator]) -> None:
+    with TaskGroup(
+        "refresh_ongoing", tooltip="Refetch ongoing enrolments: silent levels, vanished rows"
+    ):
+        plan = Intra42PlanRefreshOperator(
+            task_id="plan", doc_md="Chooses the ongoing enrolments to refetch, 100 a request."
+        )
+        refetch = Intra42RefetchOperator.partial(
+            task_id="refetch",
+            doc_md="Refetches ongoing enrolments by id; finds levels recomputed silently.",
+            map_index_template="{{ 'chunk ' ~ task.chunks[0] if task.chunks | length == 1 "
+            "else 'chunks ' ~ task.chunks[0] ~ ' to ' ~ task.chunks[-1] }}",
+            max_active_tis_per_dagrun=4,
+        ).expand(chunks=plan.output)
+        delete = Intra42DeleteMissingOperator(
+            task_id="delete_missing",
+            doc_md="Asks again for what did not come back, then deletes it with a tombstone.",
+        )
+        list(before) >> plan >> refetch >> delete

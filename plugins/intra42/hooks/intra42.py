@@ -1,0 +1,207 @@
+"""The hook over the connections `intra42_api` and `intra42_db`."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator, Mapping
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import psycopg
+from airflow.providers.postgres.hooks.postgres import PostgresHook
+from airflow.sdk import BaseHook
+from airflow.sdk.exceptions import AirflowException
+
+from intra42.api.auth import MemoryTokens, fetch_token
+from intra42.api.client import IntraClient
+from intra42.api.limiter import LocalLimiter, PostgresLimiter
+from intra42.api.pagination import Page, keyset
+from intra42.errors import ConfigError, Intra42Error
+from intra42.sync.session import ApiSettings
+
+if TYPE_CHECKING:
+    from airflow.sdk import Connection
+
+DEFAULT_BASE_URL = "https://api.intra.42.fr"
+
+
+class Intra42Hook(BaseHook):
+    """Talks to the 42 Intra API with the quota, the token and the checks of the mirror.
+
+    The connection (type `intra42`, `http` or `generic`): host is the base URL
+    (https://api.intra.42.fr if empty), login the client id, password the client secret; the extra
+    may hold `scope`, `requests_per_second` (2), `requests_per_hour` (1200) and `timeout_s` (60).
+
+    Args:
+        intra42_conn_id: the connection to the API.
+        intra42_db_conn_id: the connection to the warehouse, where all workers share the limiter
+            and the token.
+    """
+
+    conn_name_attr = "intra42_conn_id"
+    default_conn_name = "intra42_api"
+    conn_type = "intra42"
+    hook_name = "42 Intra API"
+
+    def __init__(
+        self,
+        intra42_conn_id: str = default_conn_name,
+        intra42_db_conn_id: str = "intra42_db",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.intra42_conn_id = intra42_conn_id
+        self.intra42_db_conn_id = intra42_db_conn_id
+
+    @cached_property
+    def settings(self) -> ApiSettings:
+        """The connection to the API, checked.
+
+        Raises:
+            ConfigError: it is missing or incomplete; the message says what to set.
+        """
+        try:
+            connection = self.get_connection(self.intra42_conn_id)
+        except AirflowException as error:
+            message = (
+                f"The Airflow connection {self.intra42_conn_id} is missing: create it with your "
+                "Intra application's client id as login and its client secret as password"
+            )
+            raise ConfigError(message) from error
+        return settings_of(connection)
+
+    def connect(self) -> psycopg.Connection[Any]:
+        """Open a connection to the warehouse.
+
+        Raises:
+            ConfigError: the Airflow connection is missing, or not one psycopg 3 can open.
+            psycopg.OperationalError: the server cannot be reached or refuses us.
+        """
+        try:
+            connection = PostgresHook(postgres_conn_id=self.intra42_db_conn_id).get_conn()
+        except AirflowException as error:
+            message = (
+                f"The Airflow connection {self.intra42_db_conn_id} is missing: create it with type "
+                "postgres, pointing at the warehouse database"
+            )
+            raise ConfigError(message) from error
+        if not isinstance(connection, psycopg.Connection):
+            message = "psycopg 3 is not installed: install requirements.txt of this package"
+            raise ConfigError(message)
+        return connection
+
+    def get_conn(self) -> IntraClient:
+        """Return a client that shares the limiter and the token with all workers."""
+        limiter = PostgresLimiter(
+            self.connect,
+            self.settings.client_id,
+            per_second=self.settings.requests_per_second,
+            per_hour=self.settings.requests_per_hour,
+        )
+        return IntraClient(
+            self.settings.base_url,
+            self.settings.tokens(self.connect),
+            limiter,
+            timeout_s=self.settings.timeout_s,
+        )
+
+    def pages(self, path: str, params: Mapping[str, str] | None = None) -> Iterator[Page]:
+        """Yield the pages of an index endpoint that supports `range[id]`, in id order."""
+        client = self.get_conn()
+        try:
+            yield from keyset(client, path, params or {})
+        finally:
+            client.close()
+
+    def test_connection(self) -> tuple[bool, str]:
+        """Ask the API for a token and for what it says about it; used by the UI's button."""
+        try:
+            settings = self.settings
+            fetch = partial(
+                fetch_token,
+                None,
+                settings.base_url,
+                settings.client_id,
+                settings.client_secret,
+                settings.scope,
+                settings.timeout_s,
+            )
+            client = IntraClient(
+                settings.base_url,
+                MemoryTokens(fetch),
+                LocalLimiter(per_second=settings.requests_per_second),
+                timeout_s=settings.timeout_s,
+            )
+            try:
+                info = client.get_object("/oauth/token/info")
+            finally:
+                client.close()
+        except Intra42Error as error:
+            return False, str(error)
+        seconds = info.get("expires_in_seconds")
+        scopes = ", ".join(map(str, info.get("scopes") or ["public"]))
+        return (
+            True,
+            f"The Intra lets us in at {settings.base_url}: scope {scopes}, token {seconds} s",
+        )
+
+
+def settings_of(connection: Connection) -> ApiSettings:
+    """Return the settings that an Airflow connection holds.
+
+    Raises:
+        ConfigError: a field is missing or has a bad value.
+    """
+    name = connection.conn_id
+    if not connection.login or not connection.password:
+        field = "login (client id)" if not connection.login else "password (client secret)"
+        message = f"The Airflow connection {name} has no {field}: set it from your application"
+        raise ConfigError(message)
+    extra = connection.extra_dejson
+    return ApiSettings(
+        base_url=base_url(connection),
+        client_id=connection.login,
+        client_secret=connection.password,
+        scope=str(extra.get("scope") or "public"),
+        requests_per_second=_positive(name, extra, "requests_per_second", 2),
+        requests_per_hour=int(_positive(name, extra, "requests_per_hour", 1200)),
+        timeout_s=_positive(name, extra, "timeout_s", 60),
+    )
+
+
+def base_url(connection: Connection) -> str:
+    """Return scheme, host and port; a scheme and a port in the host field are honoured."""
+    host = (connection.host or "").strip().rstrip("/")
+    if not host:
+        return DEFAULT_BASE_URL
+    if "://" not in host:
+        host = f"{_scheme(connection, host)}://{host}"
+    parts = urlsplit(host)
+    if connection.port and parts.port is None:
+        host = f"{parts.scheme}://{parts.netloc}:{connection.port}{parts.path}"
+    return host
+
+
+def _scheme(connection: Connection, host: str) -> str:
+    if connection.schema in {"http", "https"}:
+        return str(connection.schema)
+    try:
+        loopback = ipaddress.ip_address(host.split(":")[0]).is_loopback
+    except ValueError:
+        loopback = host.split(":")[0] == "localhost"
+    return "http" if loopback else "https"
+
+
+def _positive(name: str | None, extra: Mapping[str, Any], key: str, default: float) -> float:
+    value = extra.get(key)
+    if value is None or value == "":
+        return default
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = 0
+    if number <= 0 or isinstance(value, bool):
+        message = f"The Airflow connection {name}: {key} is {value!r}, but must be a number over 0"
+        raise ConfigError(message)
+    return number

@@ -1,0 +1,143 @@
+"""What all our operators share: the order of the run, and what an error means to Airflow."""
+
+from __future__ import annotations
+
+import json
+from abc import abstractmethod
+from contextlib import AbstractContextManager
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow.providers.standard.triggers.temporal import TimeDeltaTrigger
+from airflow.sdk import BaseOperator, Variable
+from airflow.sdk.exceptions import AirflowFailException
+
+from intra42.config import Request, Window, parse_request
+from intra42.errors import (
+    CatalogError,
+    ConfigError,
+    DeleteRefused,
+    FatalApiError,
+    NotAscending,
+    QuotaSpent,
+    RangeIgnored,
+)
+from intra42.hooks import Intra42Hook
+from intra42.sync.session import attempt
+from intra42.sync.work import Identity, Work
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+# A retry cannot help with these.
+_FINAL = (CatalogError, ConfigError, DeleteRefused, FatalApiError, NotAscending, RangeIgnored)
+
+
+class Intra42Operator(BaseOperator):
+    """Base of the Intra42 operators.
+
+    When the hour's requests are used up, the task defers itself, gives its worker slot back and
+    goes on where it stopped. Errors that a retry cannot help with fail the task at once.
+
+    Args:
+        intra42_conn_id: connection to the API.
+        intra42_db_conn_id: connection to the warehouse.
+        config_variable: Airflow variable with the settings, read when the task runs.
+        loader_dag_id: the DAG that loads a table for the first time. Where it is another DAG than
+            this one, tables it has not loaded yet are left alone.
+    """
+
+    ui_color = "#e6f4f1"
+
+    def __init__(
+        self,
+        *,
+        intra42_conn_id: str = "intra42_api",
+        intra42_db_conn_id: str = "intra42_db",
+        config_variable: str = "intra42_config",
+        loader_dag_id: str = "intra42_nightly",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.intra42_conn_id = intra42_conn_id
+        self.intra42_db_conn_id = intra42_db_conn_id
+        self.config_variable = config_variable
+        self.loader_dag_id = loader_dag_id
+
+    def execute(self, context: Context) -> Any:
+        """Run the task; see the class for what happens when the quota is spent."""
+        return self._guarded(context)
+
+    def execute_again(self, context: Context, event: Any = None) -> Any:  # noqa: ARG002
+        """Go on after the wait for the quota."""
+        return self._guarded(context)
+
+    @abstractmethod
+    def run_step(self, context: Context, request: Request) -> Any:
+        """Do the work of the task and return small counts for XCom."""
+
+    def hook(self) -> Intra42Hook:
+        """Return the hook over this operator's two connections."""
+        return Intra42Hook(self.intra42_conn_id, self.intra42_db_conn_id)
+
+    def work(
+        self, context: Context, request: Request, resource: str
+    ) -> AbstractContextManager[Work]:
+        """Return the work of this attempt, with its row in `sync_runs`."""
+        hook = self.hook()
+        return attempt(
+            hook.connect,
+            hook.settings,
+            identity_of(context),
+            request,
+            loader=self.loader_dag_id,
+            resource=resource,
+        )
+
+    def _guarded(self, context: Context) -> Any:
+        try:
+            return self.run_step(context, request_of(context, self.config_variable))
+        except QuotaSpent as error:
+            self.log.warning("%s; the task waits %.0f s without a slot", error, error.wait_s)
+            self.defer(
+                trigger=TimeDeltaTrigger(timedelta(seconds=max(1.0, error.wait_s))),
+                method_name="execute_again",
+            )
+        except _FINAL as error:
+            raise AirflowFailException(str(error)) from error
+
+
+def identity_of(context: Context) -> Identity:
+    """Return which attempt of which task the context belongs to."""
+    instance = context["ti"]
+    return Identity(
+        dag_id=instance.dag_id,
+        run_id=instance.run_id,
+        task_id=instance.task_id,
+        map_index=-1 if instance.map_index is None else instance.map_index,
+        try_number=instance.try_number,
+    )
+
+
+def request_of(context: Context, variable: str) -> Request:
+    """Return the order of this run: the variable, its params, and a backfill's interval.
+
+    Raises:
+        ConfigError: the variable or a param is invalid.
+    """
+    try:
+        values = Variable.get(variable, default=None, deserialize_json=True)
+    except json.JSONDecodeError as error:
+        message = f"The Airflow variable {variable} is not valid JSON: {error}"
+        raise ConfigError(message) from error
+    request = parse_request(values, context.get("params") or {})
+    run = context["dag_run"]
+    if run.run_type == "backfill" and request.window is None:
+        if run.data_interval_start is None or run.data_interval_end is None:
+            message = "a backfill needs a DAG whose timetable has real data intervals"
+            raise ConfigError(message)
+        window = Window(since=run.data_interval_start, until=run.data_interval_end)
+        return Request(
+            config=request.config, window=window, allow_mass_delete=request.allow_mass_delete
+        )
+    return request

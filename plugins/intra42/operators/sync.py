@@ -1,0 +1,72 @@
+"""Open a run, and bring one table up to date."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+from airflow.sdk.exceptions import AirflowException, AirflowSkipException
+
+from intra42.catalog import graph
+from intra42.config import Request
+from intra42.operators.base import Intra42Operator, identity_of
+from intra42.sync.opening import open_run
+from intra42.sync.primary import sync_primary
+from intra42.sync.reference import sync_reference
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class Intra42OpenRunOperator(Intra42Operator):
+    """Create or upgrade the schema, check settings and connections, say what the run will do."""
+
+    def run_step(self, context: Context, request: Request) -> None:
+        """Open the run.
+
+        Raises:
+            AirflowException: the warehouse cannot be reached; one sentence says what to set.
+        """
+        hook = self.hook()
+        settings = hook.settings
+        try:
+            open_run(hook.connect, settings, identity_of(context), request)
+        except psycopg.OperationalError as error:
+            message = (
+                f"The warehouse cannot be reached: check host, port, login and database of the "
+                f"Airflow connection {self.intra42_db_conn_id} ({str(error).splitlines()[0]})"
+            )
+            raise AirflowException(message) from error
+
+
+class Intra42SyncOperator(Intra42Operator):
+    """Bring one table of the mirror up to date.
+
+    Reference tables are read whole. Primary tables continue from the DAG's watermark; the params
+    `full_refresh`, `updated_from` and `updated_to` of the run ask for something else. Returns the
+    counts of rows inserted, updated, unchanged, deleted and parked.
+
+    Args:
+        resource: name of the table, such as `projects_users`.
+    """
+
+    template_fields = ("resource",)
+
+    def __init__(self, *, resource: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.resource = resource
+
+    def run_step(self, context: Context, request: Request) -> dict[str, int]:
+        """Sync the table.
+
+        Raises:
+            AirflowSkipException: the run reads an explicit window, which has no reference rows.
+        """
+        resource = graph.get(self.resource)
+        reference = resource.group == "reference"
+        if reference and request.window:
+            message = "an explicit window reads the primary tables only"
+            raise AirflowSkipException(message)
+        with self.work(context, request, resource.name) as work:
+            (sync_reference if reference else sync_primary)(work, resource)
+            return work.counts.as_dict()
