@@ -1,8 +1,10 @@
 """The incremental DAG: what changed since the last run, every quarter hour."""
 
+from airflow.sdk import DAG
+
 from intra42.dag_factory import INCREMENTAL, build_dag
 
-dag = build_dag(
+dag: DAG = build_dag(
     INCREMENTAL,
     schedule="*/15 * * * *",
     title="what changed, every 15 minutes",

@@ -1,8 +1,10 @@
 """The nightly DAG: reference tables, primary tables, then all ongoing enrolments by id."""
 
+from airflow.sdk import DAG
+
 from intra42.dag_factory import NIGHTLY, build_dag
 
-dag = build_dag(
+dag: DAG = build_dag(
     NIGHTLY,
     schedule="0 2 * * *",
     title="every table, every night at 02:00 UTC",
