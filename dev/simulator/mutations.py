@@ -234,10 +234,11 @@ class Mutations(Store):
     def score_silently(self, coalitions_user_id: int, score: int) -> None:
         """Change a member's score and rank without moving `updated_at`."""
         row = self.coalitions_users[coalitions_user_id]
+        gain = score - row.score
         self.set_fields(self.coalitions_users, row.id, True, score=score, rank=row.rank % 500 + 1)
         total = self.coalitions.known(row.coalition_id)
         if total is not None:
-            self.set_fields(self.coalitions, total.id, True, score=total.score + score - row.score)
+            self.set_fields(self.coalitions, total.id, True, score=total.score + gain)
 
     @mutation
     def delete_coalition_user(self, coalitions_user_id: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from typing import Any
 
 from dev.simulator import names
@@ -31,6 +32,8 @@ _STATUSES = (
     "waiting_to_start",
     "parent",
 )
+# Which share of the accounts changed within how many hours.
+_LAST_CHANGES = ((0.0, 0), (0.004, 1), (0.17, 24), (0.32, 168), (0.5, 720), (1.0, 9600))
 # What a person is, and how many there are for a hundred current students.
 _SHARES = {
     "student": 100,
@@ -171,9 +174,13 @@ class Population:
         )
 
     def _recent(self, created: int) -> int:
-        """Return a moment of the past few weeks, more often a late one."""
-        back = int(self._rng.random() ** 3 * 60 * DAY) + 5 * MINUTE
-        return max(created, self._now - back)
+        """Return when an account last changed, spread as was measured upstream."""
+        chance = self._rng.random()
+        (low, start), (high, end) = next(
+            pair for pair in pairwise(_LAST_CHANGES) if chance < pair[1][0]
+        )
+        back = start + (chance - low) / (high - low) * (end - start)
+        return max(created, self._now - int(back * HOUR) - MINUTE)
 
     def _memberships(self, user: User, campus_id: int, around: int) -> None:
         rng = self._rng
@@ -249,13 +256,13 @@ class Population:
         if chance < 0.12 and age < 300 * DAY:
             status = _STATUSES[int(chance * 50)]
             grouped = status in {"in_progress", "waiting_for_correction", "creating_group"}
-            touched = min(made + int(age * rng.random()), now - 5 * MINUTE)
+            touched = made + int((age - MINUTE) * rng.random())
             return ProjectsUser(
                 0, user_id, project.id, cursus_ids, campus_id, 0, None, status, None,
                 team if grouped else None, False, None, None, made, touched,
             )  # fmt: skip
         mark: int | None = _MARKS[int(rng.random() * len(_MARKS))]
-        marked_at: int | None = min(made + int(rng.random() * 40 * DAY), now - 5 * MINUTE)
+        marked_at: int | None = made + int(rng.random() * min(40 * DAY, age - HOUR))
         touched = (marked_at or made) + 218
         retriable = touched + DAY
         occurrence = int(chance * 40) % 3 if chance < 0.2 else 0

@@ -189,7 +189,7 @@ _PROJECT_COLUMNS = ["id", "name", "slug", "parent_id", "difficulty", "exam", "gi
 
 def _project(world: World, scope: Scope, row: Project) -> Row:
     values = {column: getattr(row, column) for column in _PROJECT_COLUMNS}
-    if world.projects.get(row.parent_id) is None:
+    if world.projects.known(row.parent_id) is None:
         values["parent_id"] = None
     values |= {name: to_datetime(getattr(row, name)) for name in ("created_at", "updated_at")}
     if not world.lists_project(row):
@@ -201,7 +201,7 @@ def _project(world: World, scope: Scope, row: Project) -> Row:
 
 def _achievement(world: World, scope: Scope, row: Achievement) -> Row:
     values = short_achievement(row)
-    values["parent_id"] = row.parent_id if world.achievements.get(row.parent_id) else None
+    values["parent_id"] = row.parent_id if world.achievements.known(row.parent_id) else None
     values["title"] = row.title[1] if row.title else None
     if not world.lists_achievement(row):
         return values | {"listed": False}
