@@ -52,7 +52,7 @@ class Application:
     def handle(self, request: Request) -> Response:
         """Answer a request."""
         started = time.monotonic()
-        struck = self.faults.striking(request)
+        struck: list[Fault] = []
         verdict = self.limits.take() if request.path.startswith("/v2/") else None
         if request.path in {"/oauth/token", "/v2/oauth/token", "/oauth/token/info"}:
             verdict = None
@@ -65,6 +65,7 @@ class Application:
             answer = text_response(429, fault_kinds.SPAM_TEXT if spam else fault_kinds.HOUR_TEXT)
             answer.headers["Retry-After"] = str(verdict.retry_after)
         else:
+            struck = self.faults.striking(request)
             answer = self._early(struck) or self._answer(request, struck)
         if verdict:
             answer.headers = verdict.headers | answer.headers

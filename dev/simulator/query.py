@@ -218,7 +218,18 @@ class Engine:
         for name in ("campus_id", "cursus_id"):
             if name in wanted and name in table.indexed:
                 return [i for value in wanted[name] for i in table.where(name, value)]
+        if "campus" in wanted:
+            return self._attempts_of_campuses(wanted["campus"])
         return table.ids
+
+    def _attempts_of_campuses(self, campus_ids: frozenset[Any]) -> set[int]:
+        store = self._store
+        found: set[int] = set()
+        for campus_id in campus_ids:
+            found.update(store.projects_users.where("campus_id", campus_id))
+            for member in store.campus_users.of("campus_id", campus_id):
+                found.update(store.projects_users.where("user_id", member.user_id))
+        return found
 
     def _matching(
         self, query: Query, ranges: dict[str, tuple[Any, Any]], table: Table[Any]

@@ -112,15 +112,13 @@ def _mentioned(rows: Tables, required: Keys, name: str) -> set[Any]:
 
 
 def _add_links(world: World, scope: Scope, tables: Tables, needed: Keys) -> None:
-    projects = [row for row in world.projects if world.lists_project(row)]
+    # Links of a parent that has gone may stay: only a fresh list can change them.
+    projects = world.projects.everything()
     links: dict[str, set[tuple[int, int]]] = {
         "cursus_projects": {(c, row.id) for row in projects for c in row.cursus_ids},
         "campus_projects": {(c, row.id) for row in projects for c in row.campus_ids},
         "campus_achievements": {
-            (c, row.id)
-            for row in world.achievements
-            if world.lists_achievement(row)
-            for c in row.campus_ids
+            (c, row.id) for row in world.achievements.everything() for c in row.campus_ids
         },
     }
     columns = {
@@ -139,7 +137,9 @@ def _add_links(world: World, scope: Scope, tables: Tables, needed: Keys) -> None
     campuses = {row.id for row in world.campuses if world.lists_campus(row)}
     wanted = campuses & (set(scope.campus_ids) or campuses)
     needed["campus_achievements"] = {
-        pair for pair in links["campus_achievements"] if pair[0] in wanted
+        pair
+        for pair in links["campus_achievements"]
+        if pair[0] in wanted and tables["achievements"][pair[1]].get("listed")
     }
 
 

@@ -201,6 +201,7 @@ SPECIAL_FILTERS: dict[tuple[str, str], Match] = {
     ("users", "primary_campus_id"): lambda store, row, wanted: (
         store.primary_campus(row.id) in wanted
     ),
+    ("projects", "visible"): lambda _, __, wanted: True in wanted,
     ("cursus_users", "active"): _account_active,
     # Who has been transferred away keeps a membership, but not the primary one.
     ("cursus_users", "campus_id"): lambda store, row, wanted: (

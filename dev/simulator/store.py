@@ -48,7 +48,7 @@ class Store:
         self.users = Table("users", User, "login")
         self.campus_users = Table("campus_users", CampusUser, "user_id", "campus_id")
         self.cursus_users = Table("cursus_users", CursusUser, "user_id", "cursus_id")
-        self.projects_users = Table("projects_users", ProjectsUser, "user_id")
+        self.projects_users = Table("projects_users", ProjectsUser, "user_id", "campus_id")
         self.achievements_users = Table("achievements_users", AchievementsUser, "user_id")
         self.coalitions_users = Table("coalitions_users", CoalitionsUser, "user_id", "coalition_id")
         self.tables: dict[str, Table[Any]] = {

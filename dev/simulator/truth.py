@@ -44,11 +44,11 @@ def truth(world: World, config: Mapping[str, Any], also_users: Collection[int] =
         required = _required(world, scope, rows, set(also_users))
         tables, needed, stubs = references.reference_tables(world, scope, rows, required)
     merged = {**rows, **tables}
-    cleaned = {name: _clean(table) for name, table in merged.items()}
     wanted = {**required, **needed}
-    for name, table in cleaned.items():
-        wanted[name] = {key for key in wanted.get(name, ()) if key in table}
-    return {"rows": cleaned, "required": wanted, "stubs": stubs}
+    for name, table in merged.items():
+        _clean(table)
+        wanted[name] = wanted[name] & table.keys()
+    return {"rows": merged, "required": wanted, "stubs": stubs}
 
 
 def encode(facts: Truth) -> dict[str, Any]:
@@ -145,12 +145,15 @@ def _user(world: World, row: User) -> Row:
 
 def _children(world: World, name: str, scope: references.Scope) -> dict[Any, Row]:
     table = world.tables[name]
+    moments = [column for column in table.field_names if column.endswith("_at")]
+    others = table.field_names - {*moments, "cursus_ids"}
     shown: dict[Any, Row] = {}
     for row in table:
-        values = {field: getattr(row, field) for field in table.field_names}
-        values = {k: to_datetime(v) if k.endswith("_at") else v for k, v in values.items()}
-        shown[row.id] = values | _derived(world, row, scope)
-        shown[row.id].pop("cursus_ids", None)
+        values = {column: getattr(row, column) for column in others}
+        for column in moments:
+            values[column] = to_datetime(getattr(row, column))
+        values.update(_derived(world, row, scope))
+        shown[row.id] = values
     return shown
 
 
@@ -203,10 +206,11 @@ def _unstorable(row: Row) -> bool:
     return any(isinstance(v, int) and abs(v) > _MAX_INT for v in row.values())
 
 
-def _clean(table: dict[Any, Row]) -> dict[Any, Row]:
+def _clean(table: dict[Any, Row]) -> None:
     """Drop rows no database can hold, and U+0000 from texts."""
-    return {
-        key: {c: v.replace("\0", "") if isinstance(v, str) else v for c, v in row.items()}
-        for key, row in table.items()
-        if not _unstorable(row)
-    }
+    for key in [key for key, row in table.items() if _unstorable(row)]:
+        del table[key]
+    for row in table.values():
+        for column, value in row.items():
+            if isinstance(value, str) and "\0" in value:
+                row[column] = value.replace("\0", "")
