@@ -17,7 +17,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 _SYSTEM_USER = "pgserver"
+_STOP_TIMEOUT_S = 60.0
 # Where things go that must be readable by the system user when the checkout is not.
 _PUBLIC = Path("/var/tmp")  # noqa: S108 (folders in it are checked to be root's)
 _SETTINGS = (
@@ -149,6 +152,8 @@ class Postgres:
             self._create()
         elif self.is_running():
             self.stop("immediate")
+        else:
+            (self.folder / "postmaster.pid").unlink(missing_ok=True)
         try:
             self._start()
         except RuntimeError:
@@ -182,15 +187,29 @@ class Postgres:
     def is_running(self) -> bool:
         """Tell whether a server process has this folder open."""
         try:
-            self._run("pg_ctl", "-D", str(self.folder), "status")
-        except RuntimeError:
+            pid = int((self.folder / "postmaster.pid").read_text().split("\n", 1)[0])
+            process = psutil.Process(pid)
+            # Where nobody reaps orphans, as in a container, a killed server stays as a zombie.
+            return process.status() != psutil.STATUS_ZOMBIE and "postgres" in process.name()
+        except (OSError, ValueError, psutil.NoSuchProcess):
             return False
-        return True
 
     def stop(self, mode: str = "fast") -> None:
         """Stop the server if it runs; `mode` is smart, fast or immediate."""
-        if self.is_running():
-            self._run("pg_ctl", "-D", str(self.folder), "-w", "-m", mode, "stop")
+        if not self.is_running():
+            return
+        try:
+            self._run("pg_ctl", "-D", str(self.folder), "-W", "-m", mode, "stop")
+        except RuntimeError:
+            if self.is_running():
+                raise
+        # Not `pg_ctl -w`, which waits in vain for a zombie to go.
+        deadline = time.monotonic() + _STOP_TIMEOUT_S
+        while self.is_running():
+            if time.monotonic() > deadline:
+                message = f"PostgreSQL in {self.folder} does not stop"
+                raise RuntimeError(message)
+            time.sleep(0.05)
 
     def url(self, database: str = "postgres") -> str:
         """Return a libpq URL of `database`."""
