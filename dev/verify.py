@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import urllib.parse
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -49,9 +49,15 @@ def compare(connection: psycopg.Connection[Any], truth: Truth) -> list[str]:
     return lines
 
 
-def compare_url(database_url: str, simulator_url: str, config: Mapping[str, Any]) -> list[str]:
+def compare_url(
+    database_url: str,
+    simulator_url: str,
+    config: Mapping[str, Any],
+    also_users: Collection[int] = (),
+) -> list[str]:
     """Do the same for a database and a simulator that are reached by their addresses."""
-    query = urllib.parse.urlencode({"config": json.dumps(dict(config))})
+    facts = {"config": json.dumps(dict(config)), "also_users": json.dumps(sorted(also_users))}
+    query = urllib.parse.urlencode(facts)
     address = f"{simulator_url.rstrip('/')}/_sim/truth?{query}"
     with urllib.request.urlopen(address, timeout=600) as answer:  # noqa: S310
         truth = decode(json.load(answer))

@@ -38,12 +38,14 @@ class Control:
 
     def _mutate(self, request: Request) -> object:
         order = json.loads(request.body)
-        if order["name"] not in MUTATIONS:
+        name = order["name"]
+        if name not in MUTATIONS and not (name.startswith("add_") and hasattr(self._world, name)):
             message = (
                 f"unknown mutation {order['name']!r}; known are {', '.join(sorted(MUTATIONS))}"
             )
             raise ValueError(message)
-        return {"result": getattr(self._world, order["name"])(**order.get("args", {}))}
+        result = getattr(self._world, name)(**order.get("args", {}))
+        return {"result": getattr(result, "id", result)}
 
     def _clock(self, request: Request) -> object:
         clock = self._world.clock

@@ -203,5 +203,8 @@ def test_control_paths_move_clock_and_world(sim):
     order = {"name": "new_student", "args": {"campus_id": 1}}
     answer = requests.post(f"{url}/mutate", json=order, timeout=5).json()
     assert answer["result"] in sim.world.users
+    order = {"name": "add_project", "args": {"id": 77, "created_at": "2025-01-01T00:00:00Z"}}
+    assert requests.post(f"{url}/mutate", json=order, timeout=5).json() == {"result": 77}
+    assert 77 in sim.world.projects
     bad = requests.post(f"{url}/mutate", data=json.dumps({"name": "__init__"}), timeout=5)
     assert bad.status_code == 400
