@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from psycopg import sql
@@ -62,6 +62,9 @@ def _read_each_cursus(work: Work, reader: Reader) -> set[int]:
 def _absorb(work: Work, reader: Reader, pages: Iterable[Page]) -> set[int]:
     seen: set[int] = set()
     for page in pages:
+        if page.number == 1:
+            # The listing moved while it was read, and starts again.
+            seen.clear()
         work.log_page(page)
         rows, unfit = cut_all(reader.cutter, page.records)
         resolve(work, reader.resource, rows)
@@ -89,48 +92,53 @@ def _read_achievements(work: Work, reader: Reader) -> set[int]:
 def _achievements_by_campus(work: Work, reader: Reader, campuses: Iterable[int]) -> set[int]:
     seen: set[int] = set()
     for campus_id in campuses:
-        last: Answer | None = None
-        ids: set[int] = set()
+        last: list[Page] = []
         try:
             path = reader.resource.endpoint.format(campus_id=campus_id)
-            for page in numbered(work.client, path, {}, page_size=100):
-                last = page.answer
-                ids |= _absorb(work, reader, [page])
+            pages = numbered(work.client, path, {}, page_size=100)
+            ids = _absorb(work, reader, _remembering_last(pages, last))
         except NotFound:
             log.warning("campus %d is not listed by the API: no achievements for it", campus_id)
             continue
-        if last and existing(work, "campuses", [campus_id]):
-            _link(work, {campus_id: existing(work, "achievements", ids)}, last)
+        if existing(work, "campuses", [campus_id]):
+            pairs = {campus_id: existing(work, "achievements", ids)}
+            _link(work, pairs, last[0].answer)
         seen |= ids
     return seen
 
 
+def _remembering_last(pages: Iterable[Page], last: list[Page]) -> Iterator[Page]:
+    for page in pages:
+        last[:] = [page]
+        yield page
+
+
 def _achievements_by_catalogue(work: Work, reader: Reader) -> set[int]:
     """Read the whole catalogue; it names campuses, which only listed ones can be found by."""
-    seen: set[int] = set()
     named: dict[int, set[str]] = {}
-    last: Answer | None = None
-    for page in numbered(work.client, "/v2/achievements", {}, page_size=100):
-        last = page.answer
-        seen |= _absorb(work, reader, [page])
-        for record in page.records:
-            if isinstance(record, dict) and isinstance(record.get("campus"), list):
-                named[record.get("id", 0)] = {
-                    name for name in record["campus"] if isinstance(name, str)
-                }
+    last: list[Page] = []
+    pages = numbered(work.client, "/v2/achievements", {}, page_size=100)
+    seen = _absorb(work, reader, _noting_names(_remembering_last(pages, last), named))
     campuses = {name: number for number, name in work.fetch("scope/campus_names")}
     pairs: dict[int, set[int]] = {number: set() for number in campuses.values()}
-    present = existing(work, "achievements", (n for n in named if isinstance(n, int)))
-    for achievement_id in present:
+    for achievement_id in existing(work, "achievements", seen & named.keys()):
         for name in named[achievement_id]:
             if name in campuses:
                 pairs[campuses[name]].add(achievement_id)
     unknown = {name for names in named.values() for name in names} - campuses.keys()
     if unknown:
         log.info("achievements: %d campus names belong to no listed campus", len(unknown))
-    if last:
-        _link(work, pairs, last)
+    _link(work, pairs, last[0].answer)
     return seen
+
+
+def _noting_names(pages: Iterable[Page], named: dict[int, set[str]]) -> Iterator[Page]:
+    for page in pages:
+        for record in page.records:
+            names = record.get("campus") if isinstance(record, dict) else None
+            if isinstance(names, list) and isinstance(record.get("id"), int):
+                named[record["id"]] = {name for name in names if isinstance(name, str)}
+        yield page
 
 
 def _link(work: Work, by_campus: Mapping[int, set[int]], answer: Answer) -> None:

@@ -116,7 +116,7 @@ def _log_closing_line(work: Work, status: str) -> None:
     log.info(
         "%s %s: window %s, %d requests, %d records: %d inserted, %d updated, %d unchanged, "
         "%d deleted, %d parked%s",
-        work.resource or work.identity.task_id,
+        work.identity.task_id,
         status,
         f"{since} to {until} UTC" if since else "none",
         work.client.usage.requests,
