@@ -7,20 +7,21 @@ import selectors
 import subprocess
 import sys
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import psycopg
 import requests
 
 from dev.airflow import AirflowStack
 from dev.processes import ComponentDied
-from dev.settings import ROOT, IntraAccount, process_environment
+from dev.settings import ROOT, IntraAccount, process_environment, write_private
 
 _SIMULATOR = ("-m", "dev.simulator", "--world", "campus", "--port", "0")
 # The demo is to be over in minutes: only the real API's limits are worth waiting for.
 _LIMITS = ("--limit-second", "50", "--limit-hour", "100000")
 _START_TIMEOUT_S = 60.0
-_QUARTER_S = 900
+_QUARTER = timedelta(minutes=15)
 
 
 class RealCampus:
@@ -45,13 +46,22 @@ class RealCampus:
 
 
 class SimulatedCampus:
-    """The simulator's campus of some hundred students, in a process of its own."""
+    """The simulator's campus of some hundred students, in a process of its own.
+
+    The simulator keeps nothing, so what happened is kept here: the next demo builds the world of
+    the same moment again, lets the same things happen at the same times, and goes on from there.
+    """
 
     def __init__(self, stack: AirflowStack) -> None:
-        clock = datetime.now(UTC).isoformat(timespec="seconds")
+        self._stack = stack
+        self._file = stack.state / "simulator.json"
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        self._history: dict[str, Any] = {"began": now, "now": now, "events": []}
+        if self._file.exists():
+            self._history = json.loads(self._file.read_text())
         process = stack.processes.start(
             "simulator",
-            [sys.executable, *_SIMULATOR, *_LIMITS, "--clock", clock],
+            [sys.executable, *_SIMULATOR, *_LIMITS, "--clock", self._history["began"]],
             process_environment({}),
             stdout=subprocess.PIPE,
             cwd=ROOT,
@@ -69,11 +79,45 @@ class SimulatedCampus:
         self.config = {"campus_ids": [answer["campus_id"]]}
         self._session = requests.Session()
         self._session.trust_env = False
+        for event in self._history["events"]:
+            self._post("clock", {"set": event["at"]})
+            self._post("mutate", {"name": event["name"], "args": event["args"]})
+        self._set_clock(max(now, self._history["now"]))
 
     def live(self) -> None:
-        """Let a busy quarter of an hour pass."""
-        self._post("mutate", {"name": "busy_quarter", "args": {}})
-        self._post("clock", {"advance_s": _QUARTER_S})
+        """Let a quarter of an hour pass, with nothing in it that only a night can find.
+
+        Students come and go, some finish projects, which moves their levels without a trace, and
+        some earn achievements. Coalition scores move silently too; they are the nightly's.
+        """
+        with psycopg.connect(self._stack.warehouse_url) as connection:
+            found = connection.execute(
+                "select distinct user_id from intra42.cursus_users"
+                " where cursus_id = 21 and end_at is null order by user_id"
+            ).fetchall()
+        active = [user_id for (user_id,) in found]
+        first = len(self._history["events"]) % 7
+        self._happen("quiet_quarter")
+        for user_id in active[first::40]:
+            self._happen("validate_project", user_id=user_id)
+        for user_id in active[first::150]:
+            self._happen("earn_achievement", user_id=user_id)
+        now = datetime.fromisoformat(self._history["now"])
+        self._set_clock((now + _QUARTER).isoformat())
+
+    def _happen(self, name: str, **arguments: Any) -> None:
+        event = {"at": self._history["now"], "name": name, "args": arguments}
+        self._history["events"].append(event)
+        self._save()
+        self._post("mutate", {"name": name, "args": arguments})
+
+    def _set_clock(self, moment: str) -> None:
+        self._history["now"] = moment
+        self._save()
+        self._post("clock", {"set": moment})
+
+    def _save(self) -> None:
+        write_private(self._file, json.dumps(self._history))
 
     def _post(self, path: str, body: dict[str, Any]) -> None:
         self._session.post(f"{self._url}/_sim/{path}", json=body, timeout=60).raise_for_status()
