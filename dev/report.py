@@ -140,8 +140,10 @@ def table_report(warehouse_url: str, run_ids: Sequence[str]) -> list[str]:
         changes = {
             str(resource): counts
             for resource, *counts in connection.execute(
-                "select resource, sum(inserted), sum(updated), sum(deleted)"
-                " from intra42.sync_runs where run_id = any(%s) group by resource",
+                "select t.resource, sum(t.inserted), sum(t.updated), sum(t.deleted)"
+                " from intra42.sync_run_tables as t"
+                " join intra42.sync_runs as r on r.id = t.sync_run_id"
+                " where r.run_id = any(%s) group by t.resource",
                 (list(run_ids),),
             )
         }
@@ -152,6 +154,6 @@ def table_report(warehouse_url: str, run_ids: Sequence[str]) -> list[str]:
             rows[table] = found[0] if found else 0
     lines = [f"{'table':<22}{'rows':>10}{'inserted':>10}{'updated':>10}{'deleted':>10}"]
     for table in TABLES:
-        counts = [str(count or 0) for count in changes.get(table, ())] or ["-"] * 3
+        counts = [str(count or 0) for count in changes.get(table, ())] or ["0"] * 3
         lines.append(f"{table:<22}{rows[table]:>10}" + "".join(f"{count:>10}" for count in counts))
     return lines

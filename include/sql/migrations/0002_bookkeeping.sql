@@ -27,6 +27,17 @@ comment on table intra42.dag_runs is 'One row per run of our DAGs, written by it
 comment on column intra42.dag_runs.first_seq is 'Requests with a larger number were sent in this run or later.';
 comment on column intra42.dag_runs.clock is 'The latest Date header any task of this run received.';
 
+create table intra42.sync_run_tables (
+  sync_run_id bigint not null references intra42.sync_runs on delete cascade,
+  resource text not null,
+  inserted bigint not null default 0,
+  updated bigint not null default 0,
+  deleted bigint not null default 0,
+  primary key (sync_run_id, resource)
+);
+comment on table intra42.sync_run_tables is
+  'The rows an attempt wrote, by table: a task also stores parents of its rows and users who enter.';
+
 create table intra42.jobs (
   id bigint generated always as identity primary key,
   dag_id text not null,

@@ -125,8 +125,7 @@ def _merge(
         **compared,
     )
     inserted, updated = work.connection.execute(statement, values).fetchone() or (0, 0)
-    work.counts.inserted += inserted
-    work.counts.updated += updated
+    work.counts.changed(resource.name, inserted=inserted, updated=updated)
     work.counts.unchanged += len(rows) - inserted - updated
     check = compose(
         "load/check",

@@ -166,6 +166,7 @@ def set_links(
     }
     removed = work.connection.execute(compose("load/remove_links", **parts), values).rowcount
     added = work.connection.execute(compose("load/add_links", **parts), values).rowcount
+    work.counts.changed(name, inserted=added, deleted=removed)
     if removed or added:
         log.info("Links %s: %d added, %d removed", name, added, removed)
 

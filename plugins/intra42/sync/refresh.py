@@ -223,7 +223,7 @@ def _delete(
             deleted_at=last.date,
             reason="absent from two complete answers of one run",
         )
-        work.counts.deleted += len(rows)
+        work.counts.changed(_RESOURCE, deleted=len(rows))
         derive_from(work, resource.name, sorted({row[1] for row in rows}), last)
         return len(rows)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -31,7 +31,11 @@ def chunked(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
 
 @dataclass(slots=True)
 class Counts:
-    """Rows of one task so far; `dropped` are rows of users out of scope."""
+    """Rows of one task so far; `dropped` are rows of users out of scope.
+
+    `tables` has inserted, updated and deleted rows per table: a task also stores parents of its
+    rows and users who enter.
+    """
 
     pages: int = 0
     records: int = 0
@@ -41,10 +45,23 @@ class Counts:
     deleted: int = 0
     parked: int = 0
     dropped: int = 0
+    tables: dict[str, tuple[int, int, int]] = field(default_factory=dict)
+
+    def changed(self, table: str, *, inserted: int = 0, updated: int = 0, deleted: int = 0) -> None:
+        """Count rows of `table` that were written."""
+        before = self.tables.get(table, (0, 0, 0))
+        self.tables[table] = (before[0] + inserted, before[1] + updated, before[2] + deleted)
+        self.inserted += inserted
+        self.updated += updated
+        self.deleted += deleted
 
     def as_dict(self) -> dict[str, int]:
         """Return the counts by name, for XCom."""
-        return {item.name: getattr(self, item.name) for item in fields(self)}
+        return {item.name: getattr(self, item.name) for item in fields(self) if item.type == "int"}
+
+    def copy(self) -> Counts:
+        """Return the same counts, which later ones do not change."""
+        return replace(self, tables=dict(self.tables))
 
 
 @dataclass(kw_only=True, slots=True)
@@ -117,7 +134,7 @@ class Work:
             reraise=True,
         )
         def attempt() -> T:
-            before = Counts(**self.counts.as_dict())
+            before = self.counts.copy()
             try:
                 with self.connection.transaction():
                     result = step()
@@ -141,8 +158,18 @@ class Work:
             window_from=self.window_from,
             window_to=self.window_to,
             clock=self.client.last_date,
-            **{key: value for key, value in self.counts.as_dict().items() if key != "dropped"},
+            **self.counts.as_dict(),
         )
+        tables = sorted(item for item in self.counts.tables.items() if any(item[1]))
+        if tables:
+            self.execute(
+                "state/save_tables",
+                id=self.ledger_id,
+                tables=[name for name, _counts in tables],
+                inserted=[counts[0] for _name, counts in tables],
+                updated=[counts[1] for _name, counts in tables],
+                deleted=[counts[2] for _name, counts in tables],
+            )
 
     def log_page(self, page: Page) -> None:
         """Say in the log what one page brought."""
