@@ -76,7 +76,7 @@ def _public_folder(original: Path) -> Path:
     folder.mkdir(mode=0o755, exist_ok=True)
     folder.chmod(0o755)
     if folder.is_symlink() or folder.stat().st_uid != os.geteuid():
-        message = f"{folder} is not ours: remove it, or move the checkout out of {original.anchor}"
+        message = f"{folder} is needed by {original}, but was made by another user: remove it"
         raise RuntimeError(message)
     return folder
 

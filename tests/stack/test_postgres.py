@@ -15,10 +15,15 @@ from dev.postgres import Postgres
 
 
 @pytest.fixture
-def folder() -> Iterator[Path]:
+def folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder closed to other users, as a checkout in a private home is."""
     with tempfile.TemporaryDirectory(prefix="intra42-stack-") as name:
-        yield Path(name) / "postgres"
+        private, public = Path(name) / "private", Path(name) / "public"
+        private.mkdir(mode=0o700)
+        public.mkdir()
+        Path(name).chmod(0o755)
+        monkeypatch.setattr("dev.postgres._PUBLIC", public)
+        yield private / "postgres"
 
 
 def test_a_killed_server_starts_again_with_its_data(folder: Path) -> None:

@@ -7,8 +7,9 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
@@ -124,10 +125,14 @@ time.sleep(120)
 """
 
 
-def test_a_killed_parent_takes_everything_with_it(
-    tmp_path_factory: pytest.TempPathFactory,
-) -> None:
-    state = tmp_path_factory.mktemp("state")
+@pytest.fixture
+def state() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="intra42-stack-") as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+def test_a_killed_parent_takes_everything_with_it(state: Path) -> None:
     parent = subprocess.Popen(
         [sys.executable, "-c", PARENT, str(state)], stdout=subprocess.PIPE, cwd=ROOT
     )
