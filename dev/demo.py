@@ -122,11 +122,12 @@ def mirror(stack: AirflowStack, campus: Campus) -> bool:
     campus.live()
     incremental = run_dag(stack, INCREMENTAL)
     wait_until_quiet(stack)
+    runs = ((NIGHTLY, nightly), (INCREMENTAL, incremental))
     print()
-    for line in table_report(stack.warehouse_url, (nightly, incremental)):
+    for line in table_report(stack.warehouse_url, runs):
         print(line)
     print()
-    for dag_id, run_id in ((NIGHTLY, nightly), (INCREMENTAL, incremental)):
+    for dag_id, run_id in runs:
         print(f"{dag_id}: {requests_used(stack.warehouse_url, dag_id, run_id)} API requests")
     differences = campus.differences(stack.warehouse_url)
     if differences is None:

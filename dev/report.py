@@ -134,8 +134,14 @@ def requests_used(warehouse_url: str, dag_id: str, run_id: str) -> int:
     return int(row[0]) if row else 0
 
 
-def table_report(warehouse_url: str, run_ids: Sequence[str]) -> list[str]:
-    """Return a table: rows now, and inserted, updated, deleted by `run_ids`, per table."""
+def table_report(warehouse_url: str, runs: Sequence[tuple[str, str]]) -> list[str]:
+    """Return a table: rows now, and inserted, updated, deleted by the runs, per table.
+
+    Args:
+        warehouse_url: libpq URL.
+        runs: DAG id and run id of each; two DAGs may use the same run id.
+    """
+    dag_ids, run_ids = zip(*runs, strict=True)
     with psycopg.connect(warehouse_url) as connection:
         changes = {
             str(resource): counts
@@ -143,8 +149,9 @@ def table_report(warehouse_url: str, run_ids: Sequence[str]) -> list[str]:
                 "select t.resource, sum(t.inserted), sum(t.updated), sum(t.deleted)"
                 " from intra42.sync_run_tables as t"
                 " join intra42.sync_runs as r on r.id = t.sync_run_id"
-                " where r.run_id = any(%s) group by t.resource",
-                (list(run_ids),),
+                " where (r.dag_id, r.run_id) in (select * from unnest(%s::text[], %s::text[]))"
+                " group by t.resource",
+                (list(dag_ids), list(run_ids)),
             )
         }
         rows = {}

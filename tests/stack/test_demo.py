@@ -13,7 +13,7 @@ import pytest
 
 from dev.airflow import AirflowStack, AlreadyRunning
 from dev.demo import start_run
-from dev.report import Progress, failed_tasks, last_errors, table_report
+from dev.report import TABLES, Progress, failed_tasks, last_errors, table_report
 
 
 class FakeScheduler:
@@ -107,24 +107,33 @@ def test_progress_without_a_terminal_is_a_line_now_and_then(
 
 
 def test_the_report_counts_the_rows_and_the_changes_of_the_runs(database_url: str) -> None:
-    from dev.report import TABLES
-
+    written = (
+        ("intra42_nightly", "one", "users", (2, 0, 0)),
+        ("intra42_incremental", "two", "users", (0, 1, 3)),
+        ("intra42_incremental", "one", "users", (50, 50, 50)),
+    )
     with psycopg.connect(database_url) as connection:
         connection.execute("create schema intra42")
         for table in TABLES:
             connection.execute(f"create table intra42.{table} (id bigint)")
         connection.execute("insert into intra42.users values (1), (2)")
+        connection.execute("create table intra42.sync_runs (id int, dag_id text, run_id text)")
         connection.execute(
-            "create table intra42.sync_runs (run_id text, resource text,"
+            "create table intra42.sync_run_tables (sync_run_id int, resource text,"
             " inserted bigint, updated bigint, deleted bigint)"
         )
-        connection.execute(
-            "insert into intra42.sync_runs values ('a', 'users', 2, 0, 0),"
-            " ('b', 'users', 0, 1, 3), ('other', 'users', 50, 50, 50)"
-        )
-    lines = {line.split()[0]: line.split()[1:] for line in table_report(database_url, ["a", "b"])}
+        for number, (dag_id, run_id, resource, counts) in enumerate(written):
+            connection.execute(
+                "insert into intra42.sync_runs values (%s, %s, %s)", (number, dag_id, run_id)
+            )
+            connection.execute(
+                "insert into intra42.sync_run_tables values (%s, %s, %s, %s, %s)",
+                (number, resource, *counts),
+            )
+    runs = [("intra42_nightly", "one"), ("intra42_incremental", "two")]
+    lines = {line.split()[0]: line.split()[1:] for line in table_report(database_url, runs)}
     assert lines["users"] == ["2", "2", "1", "3"]
-    assert lines["campus_projects"] == ["0", "-", "-", "-"]
+    assert lines["campus_projects"] == ["0", "0", "0", "0"]
 
 
 def test_two_stacks_do_not_share_a_state_folder(tmp_path: Path) -> None:
