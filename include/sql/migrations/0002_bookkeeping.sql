@@ -79,13 +79,21 @@ create table intra42.history_queue (
   dag_id text not null,
   resource text not null,
   user_id bigint not null,
-  after bigint not null default 0,
   run_id text not null,
   primary key (dag_id, resource, user_id)
 );
 comment on table intra42.history_queue is
   'Users whose rows of a resource are still to be read by user id, whatever their updated_at.';
-comment on column intra42.history_queue.after is 'The largest row id already stored for the chunk this user is in.';
+
+create table intra42.history_chunks (
+  dag_id text not null,
+  resource text not null,
+  users bigint[] not null,
+  after bigint not null default 0,
+  primary key (dag_id, resource)
+);
+comment on table intra42.history_chunks is 'The queued users that are being read together, and how far.';
+comment on column intra42.history_chunks.after is 'The largest row id already stored; the next page starts behind it.';
 
 create table intra42.outsiders (
   user_id bigint primary key,

@@ -1,6 +1,6 @@
 -- The listing of this run has just shown some of them directly.
-insert into intra42.history_queue as q (dag_id, resource, user_id, after, run_id)
-select %(dag_id)s, 'users', u.id, 0, %(run_id)s
+insert into intra42.history_queue as q (dag_id, resource, user_id, run_id)
+select %(dag_id)s, 'users', u.id, %(run_id)s
 from intra42.users as u
 left join intra42.checks as c on c.resource = 'users' and c.id = u.id
 where coalesce(c.seq, 0) < (

@@ -1,4 +1,3 @@
-update intra42.history_queue
-set after = %(after)s
-where resource = %(resource)s and user_id = any(%(users)s::bigint[])
-  and (dag_id = %(dag_id)s or %(all_dags)s)
+insert into intra42.history_chunks (dag_id, resource, users, after)
+values (%(dag_id)s, %(resource)s, %(users)s, %(after)s)
+on conflict (dag_id, resource) do update set users = excluded.users, after = excluded.after

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import ipaddress
+import json
+import math
+import re
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -18,6 +22,7 @@ from intra42.api.client import IntraClient
 from intra42.api.limiter import LocalLimiter, PostgresLimiter
 from intra42.api.pagination import Page, keyset
 from intra42.errors import ConfigError, Intra42Error
+from intra42.sync.schema import migrate
 from intra42.sync.session import ApiSettings
 
 if TYPE_CHECKING:
@@ -93,26 +98,35 @@ class Intra42Hook(BaseHook):
 
     def get_conn(self) -> IntraClient:
         """Return a client that shares the limiter and the token with all workers."""
-        limiter = PostgresLimiter(
-            self.connect,
-            self.settings.client_id,
-            per_second=self.settings.requests_per_second,
-            per_hour=self.settings.requests_per_hour,
-        )
-        return IntraClient(
-            self.settings.base_url,
-            self.settings.tokens(self.connect),
-            limiter,
-            timeout_s=self.settings.timeout_s,
-        )
+        return self._client(self._limiter())
 
     def pages(self, path: str, params: Mapping[str, str] | None = None) -> Iterator[Page]:
         """Yield the pages of an index endpoint that supports `range[id]`, in id order."""
-        client = self.get_conn()
+        limiter = self._limiter()
+        client = self._client(limiter)
         try:
             yield from keyset(client, path, params or {})
         finally:
             client.close()
+            limiter.close()
+
+    def _limiter(self) -> PostgresLimiter:
+        settings = self.settings
+        with closing(self.connect()) as connection:
+            connection.autocommit = True
+            # The mirror's own DAGs may never have run in this warehouse.
+            migrate(connection)
+        return PostgresLimiter(
+            self.connect,
+            settings.client_id,
+            per_second=settings.requests_per_second,
+            per_hour=settings.requests_per_hour,
+        )
+
+    def _client(self, limiter: PostgresLimiter) -> IntraClient:
+        settings = self.settings
+        tokens = settings.tokens(self.connect)
+        return IntraClient(settings.base_url, tokens, limiter, timeout_s=settings.timeout_s)
 
     def test_connection(self) -> tuple[bool, str]:
         """Ask the API for a token and for what it says about it; used by the UI's button."""
@@ -158,28 +172,59 @@ def settings_of(connection: Connection) -> ApiSettings:
         field = "login (client id)" if not connection.login else "password (client secret)"
         message = f"The Airflow connection {name} has no {field}: set it from your application"
         raise ConfigError(message)
-    extra = connection.extra_dejson
+    extra = _extra(connection)
     return ApiSettings(
         base_url=base_url(connection),
         client_id=connection.login,
         client_secret=connection.password,
         scope=str(extra.get("scope") or "public"),
         requests_per_second=_positive(name, extra, "requests_per_second", 2),
-        requests_per_hour=int(_positive(name, extra, "requests_per_hour", 1200)),
+        requests_per_hour=math.ceil(_positive(name, extra, "requests_per_hour", 1200)),
         timeout_s=_positive(name, extra, "timeout_s", 60),
     )
 
 
+def _extra(connection: Connection) -> Mapping[str, Any]:
+    # Airflow's own property takes broken JSON for an empty extra.
+    text = (connection.extra or "").strip()
+    try:
+        extra = json.loads(text) if text else {}
+    except ValueError:
+        extra = None
+    if not isinstance(extra, dict):
+        message = (
+            f"The Airflow connection {connection.conn_id}: the extra must be a JSON object such as "
+            '{"requests_per_second": 2}'
+        )
+        raise ConfigError(message)
+    return extra
+
+
 def base_url(connection: Connection) -> str:
-    """Return scheme, host and port; a scheme and a port in the host field are honoured."""
+    """Return scheme, host and port; a scheme and a port in the host field are honoured.
+
+    Raises:
+        ConfigError: the host is no address.
+    """
     host = (connection.host or "").strip().rstrip("/")
     if not host:
         return DEFAULT_BASE_URL
     if "://" not in host:
         host = f"{_scheme(connection, host)}://{host}"
-    parts = urlsplit(host)
-    if connection.port and parts.port is None:
-        host = f"{parts.scheme}://{parts.netloc}:{connection.port}{parts.path}"
+    try:
+        parts = urlsplit(host)
+        port = parts.port or connection.port
+        valid = parts.scheme in {"http", "https"} and parts.hostname and not re.search(r"\s", host)
+    except ValueError:
+        valid = False
+    if not valid:
+        message = (
+            f"The Airflow connection {connection.conn_id}: the host {connection.host!r} is no "
+            f"address such as {DEFAULT_BASE_URL}"
+        )
+        raise ConfigError(message)
+    if port and parts.port is None:
+        host = f"{parts.scheme}://{parts.netloc}:{port}{parts.path}"
     return host
 
 
@@ -201,7 +246,7 @@ def _positive(name: str | None, extra: Mapping[str, Any], key: str, default: flo
         number = float(value)
     except (TypeError, ValueError):
         number = 0
-    if number <= 0 or isinstance(value, bool):
+    if isinstance(value, bool) or not 0 < number < math.inf:
         message = f"The Airflow connection {name}: {key} is {value!r}, but must be a number over 0"
         raise ConfigError(message)
     return number

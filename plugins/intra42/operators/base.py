@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.providers.standard.triggers.temporal import TimeDeltaTrigger
 from airflow.sdk import BaseOperator, Variable
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from intra42.config import Request, Window, parse_request
 from intra42.errors import (
@@ -125,12 +125,7 @@ def request_of(context: Context, variable: str) -> Request:
     Raises:
         ConfigError: the variable or a param is invalid.
     """
-    try:
-        values = Variable.get(variable, default=None, deserialize_json=True)
-    except json.JSONDecodeError as error:
-        message = f"The Airflow variable {variable} is not valid JSON: {error}"
-        raise ConfigError(message) from error
-    request = parse_request(values, context.get("params") or {})
+    request = parse_request(_read_variable(variable), context.get("params") or {})
     run = context["dag_run"]
     if run.run_type == "backfill" and request.window is None:
         if run.data_interval_start is None or run.data_interval_end is None:
@@ -141,3 +136,26 @@ def request_of(context: Context, variable: str) -> Request:
             config=request.config, window=window, allow_mass_delete=request.allow_mass_delete
         )
     return request
+
+
+def _read_variable(name: str) -> Any:
+    """Return the decoded variable, None where there is none.
+
+    Raises:
+        ConfigError: it is not JSON.
+        AirflowException: it is there, but Airflow could not read it just now.
+    """
+    # Airflow decodes inside a try block that takes any error for "not here"; so we decode.
+    text = Variable.get(name, default=None)
+    if text is None:
+        # An error of Airflow's API looks like an absent variable too, and would make this run
+        # mirror the whole network. This question fails in that case.
+        if name in Variable.keys(prefix=name):
+            message = f"The Airflow variable {name} is there, but Airflow could not read it"
+            raise AirflowException(message)
+        return None
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        message = f"The Airflow variable {name} is not valid JSON: {error}"
+        raise ConfigError(message) from error

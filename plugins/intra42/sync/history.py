@@ -50,14 +50,16 @@ def _queue(work: Work, resource: Resource) -> dict[str, object]:
 
 
 def _next_chunk(work: Work, resource: Resource) -> tuple[list[int], int] | None:
+    begun = work.fetch("state/begun_chunk", resource=resource.name)
+    if begun:
+        return begun[0][0], begun[0][1]
     statement = compose("state/next_users", target=table(resource.name), owner=_owner(resource))
     rows = work.connection.execute(statement, {**work.names, **_queue(work, resource)}).fetchall()
     if not rows:
         return None
-    users, after = [row[0] for row in rows], rows[0][1]
-    if after == 0 and resource.name != "users":
-        users = packed([(row[0], row[2]) for row in rows])
-    return users, after
+    if resource.name == "users":
+        return [user for user, _known in rows], 0
+    return packed(rows), 0
 
 
 def _owner(resource: Resource) -> sql.Identifier:

@@ -7,12 +7,14 @@ import json
 import logging
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
+from functools import cache
 from itertools import groupby
 
 from psycopg import errors, sql
 from psycopg.types.json import Jsonb
 
 from intra42.api.model import Answer
+from intra42.catalog import graph
 from intra42.catalog.model import Resource, Source
 from intra42.statements import SCHEMA, columns, compose, read, table
 from intra42.sync.rows import Row, Unfit, payload
@@ -97,7 +99,7 @@ def _merge(
     trust: Trust,
     absent: frozenset[str],
 ) -> None:
-    stage = sql.Identifier("pg_temp", f"stage_{resource.name}")
+    statements = _statements(resource.name, trust, absent)
     values = {
         **work.names,
         "resource": resource.name,
@@ -105,54 +107,54 @@ def _merge(
         "seq": answer.seq,
         "all_cursus_ids": list(work.config.all_cursus_ids),
     }
-    _copy(work, resource, rows, stage)
-    if any(column.source is Source.DERIVED for column in resource.columns):
-        name = f"derive/stage_{resource.name}"
-        work.connection.execute(compose(name, stage=stage), values)
-    target = table(resource.name)
-    stored = tuple(name for name in resource.column_names if name not in absent)
-    compared = {
-        "mine": columns(stored, "mine"),
-        "excluded": columns(stored, "excluded"),
-    }
-    statement = compose(
-        "load/merge",
-        target=target,
-        stage=stage,
-        columns=columns(stored),
-        assignments=_assignments(stored),
-        guard=_guard(resource, trust),
-        **compared,
-    )
-    inserted, updated = work.connection.execute(statement, values).fetchone() or (0, 0)
+    work.connection.execute(statements["stage"])
+    with work.connection.cursor() as cursor, cursor.copy(statements["copy"]) as copy:
+        for row in rows:
+            copy.write_row(row.values)
+    if "derive" in statements:
+        work.connection.execute(statements["derive"], values)
+    inserted, updated = work.connection.execute(statements["merge"], values).fetchone() or (0, 0)
     work.counts.changed(resource.name, inserted=inserted, updated=updated)
     work.counts.unchanged += len(rows) - inserted - updated
-    check = compose(
-        "load/check",
-        stage=stage,
-        target=target,
-        mine=columns(stored, "mine"),
-        staged=columns(stored, "staged"),
-    )
-    work.connection.execute(check, values)
-    work.connection.execute(compose("load/restore", stage=stage), values)
-    work.connection.execute(compose("load/unpark", stage=stage), values)
+    for name in ("check", "restore", "unpark"):
+        work.connection.execute(statements[name], values)
     # The next batch of this transaction finds the stage empty.
-    work.connection.execute(compose("load/empty_stage", stage=stage))
+    work.connection.execute(statements["empty_stage"])
 
 
-def _copy(work: Work, resource: Resource, rows: Sequence[Row], stage: sql.Identifier) -> None:
+@cache
+def _statements(name: str, trust: Trust, absent: frozenset[str]) -> dict[str, bytes]:
+    """Return the statements that load one table, rendered once per process."""
+    resource = graph.get(name)
+    # `create temporary table` takes no schema; reads name pg_temp so that nothing else can match.
+    bare, stage = sql.Identifier(f"stage_{name}"), sql.Identifier("pg_temp", f"stage_{name}")
     definitions = sql.SQL(", ").join(
         sql.SQL("{} {}").format(sql.Identifier(column.name), sql.SQL(column.type.value))
         for column in resource.columns
     )
-    # `create temporary table` takes no schema; reads name pg_temp so that nothing else can match.
-    bare = sql.Identifier(f"stage_{resource.name}")
-    work.connection.execute(compose("load/stage", stage=bare, definitions=definitions))
-    statement = compose("load/copy", stage=stage, columns=columns(resource.column_names))
-    with work.connection.cursor() as cursor, cursor.copy(statement) as copy:
-        for row in rows:
-            copy.write_row(row.values)
+    stored = tuple(column for column in resource.column_names if column not in absent)
+    lists: dict[str, sql.Composable] = {
+        "mine": columns(stored, "mine"),
+        "excluded": columns(stored, "excluded"),
+        "staged": columns(stored, "staged"),
+        "columns": columns(stored),
+        "assignments": _assignments(stored),
+        "guard": _guard(resource, trust),
+        "target": table(name),
+        "stage": stage,
+    }
+    composed = {
+        "stage": compose("load/stage", stage=bare, definitions=definitions),
+        "copy": compose("load/copy", stage=stage, columns=columns(resource.column_names)),
+        "merge": compose("load/merge", **lists),
+        "check": compose("load/check", **lists),
+        "restore": compose("load/restore", **lists),
+        "unpark": compose("load/unpark", **lists),
+        "empty_stage": compose("load/empty_stage", **lists),
+    }
+    if any(column.source is Source.DERIVED for column in resource.columns):
+        composed["derive"] = compose(f"derive/stage_{name}", **lists)
+    return {key: statement.as_bytes() for key, statement in composed.items()}
 
 
 def _assignments(names: Sequence[str]) -> sql.Composed:
