@@ -13,6 +13,7 @@ import psycopg
 import pytest
 
 from dev.postgres import Postgres
+from tests.dags import environment  # noqa: F401  # Airflow's settings, before anything imports it
 
 _numbers = itertools.count(1)
 
