@@ -55,9 +55,13 @@ class Window:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Request:
-    """One run's order: the settings, and what the trigger form asked for."""
+    """One run's order: the settings, and what the trigger form asked for.
+
+    `restricted` says that the run is only about the campuses named in its params.
+    """
 
     config: Config
+    restricted: bool = False
     full_refresh: bool = False
     window: Window | None = None
     allow_mass_delete: bool = False
@@ -162,7 +166,7 @@ def parse_request(values: Any, params: Mapping[str, Any]) -> Request:
     if window and flags["full_refresh"]:
         message = "the run's params: full_refresh and an explicit window exclude each other"
         raise ConfigError(message)
-    return Request(config=config, window=window, **flags)
+    return Request(config=config, restricted=bool(params.get("campus_ids")), window=window, **flags)
 
 
 def _param_flag(key: str, value: Any) -> bool:

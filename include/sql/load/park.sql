@@ -7,6 +7,6 @@ on conflict (resource, fingerprint) do update set
   payload = excluded.payload,
   reason = excluded.reason,
   last_seen_at = excluded.last_seen_at,
-  attempts = p.attempts + 1,
-  wait_runs = least(2 ^ least(p.attempts, 10), 1024)::integer,
+  -- A retry of this run has already been counted.
+  attempts = p.attempts + (p.last_run_id <> excluded.last_run_id)::integer,
   last_run_id = excluded.last_run_id

@@ -156,10 +156,12 @@ comment on column intra42.parked_records.wait_runs is 'How many runs of the reso
 create table intra42.refresh_requests (
   dag_id text not null,
   user_id bigint not null,
+  planned_by text,
   primary key (dag_id, user_id)
 );
 comment on table intra42.refresh_requests is
   'Users with an attempt in a window: their ongoing rows are refetched first, because Intra recomputes their level.';
+comment on column intra42.refresh_requests.planned_by is 'The run that refetches them; they leave when all its chunks are done.';
 
 create table intra42.refresh_chunks (
   dag_id text not null,
@@ -168,6 +170,7 @@ create table intra42.refresh_chunks (
   ids bigint[] not null,
   absent bigint[] not null default '{}',
   done boolean not null default false,
+  planned_at timestamptz not null default now(),
   primary key (dag_id, run_id, chunk)
 );
 comment on table intra42.refresh_chunks is 'The ids a run refetches, one row per request.';

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from abc import abstractmethod
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from intra42.errors import (
     DeleteRefused,
     FatalApiError,
     NotAscending,
+    NotFound,
     QuotaSpent,
     RangeIgnored,
 )
@@ -30,7 +32,15 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 # A retry cannot help with these.
-_FINAL = (CatalogError, ConfigError, DeleteRefused, FatalApiError, NotAscending, RangeIgnored)
+_FINAL = (
+    CatalogError,
+    ConfigError,
+    DeleteRefused,
+    FatalApiError,
+    NotAscending,
+    NotFound,
+    RangeIgnored,
+)
 
 
 class Intra42Operator(BaseOperator):
@@ -132,9 +142,7 @@ def request_of(context: Context, variable: str) -> Request:
             message = "a backfill needs a DAG whose timetable has real data intervals"
             raise ConfigError(message)
         window = Window(since=run.data_interval_start, until=run.data_interval_end)
-        return Request(
-            config=request.config, window=window, allow_mass_delete=request.allow_mass_delete
-        )
+        return replace(request, window=window, full_refresh=False)
     return request
 
 

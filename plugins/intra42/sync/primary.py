@@ -41,8 +41,7 @@ def sync_primary(work: Work, resource: Resource) -> None:
 def _read_explicit(work: Work, reader: Reader, span: Window) -> None:
     """Read exactly the rows that changed in `span`; no watermark is read or moved."""
     work.window_from, work.window_to = span.since, span.until
-    done = work.fetch("state/job_of_run", resource=reader.resource.name, kind="explicit")
-    if not done:
+    if not _unfinished_of_run(work, reader.resource, "explicit", span):
         wanted = window.scopes(reader.resource, work.config)
         _begin(work, reader.resource, "explicit", span, wanted)
     _run_unfinished(work, reader)
@@ -126,8 +125,8 @@ def _queued_for(work: Work, resource: Resource, missing: Sequence[Scope]) -> boo
 
 
 def _begin_full(work: Work, reader: Reader, wanted: Sequence[Scope]) -> None:
-    """Read everything again, once per run; watermarks move at its end."""
-    if work.fetch("state/job_of_run", resource=reader.resource.name, kind="full"):
+    """Read everything again; watermarks move at its end. A retry goes on where it stopped."""
+    if _unfinished_of_run(work, reader.resource, "full", None):
         return
     if reader.resource.name == "users":
         _begin(work, reader.resource, "full", None, wanted)
@@ -218,7 +217,7 @@ def plan_legs(
             params |= {"filter[kind]": "student", "filter[alumni?]": "false"}
         path = resource.endpoint.format(cursus_id=cursus_id)
         legs.append(Leg(path=path, params=params, scopes=tuple(scope.key for scope in members)))
-    if span and resource.campus_filter and work.config.campus_ids:
+    if span and resource.campus_filter and work.config.campus_ids and not work.request.restricted:
         legs += _legs_of_strays(work, resource, span, wanted)
     return legs
 
@@ -253,6 +252,13 @@ def _legs_of_strays(
     ]
 
 
+def _unfinished_of_run(work: Work, resource: Resource, kind: str, span: Window | None) -> bool:
+    """Tell whether this run has such a job to go on with; one that is done is read anew."""
+    jobs = map(Job.from_row, work.fetch("state/unfinished_jobs", resource=resource.name))
+    wanted = (kind, work.identity.run_id, span)
+    return any((job.kind, job.run_id, job.span) == wanted for job in jobs)
+
+
 def _run_unfinished(work: Work, reader: Reader) -> bool:
     """Run the jobs that are not finished; tell whether one of this run was a window."""
     begun = False
@@ -275,9 +281,14 @@ def _retry_parked(work: Work, reader: Reader) -> None:
     """Ask again for parked records whose turn it is."""
     if work.client.last_date is None:
         return
-    week_ago = work.client.last_date - timedelta(days=7)
+    now = work.client.last_date
     due = work.commit(
-        lambda: work.fetch("load/parked_due", resource=reader.resource.name, week_ago=week_ago)
+        lambda: work.fetch(
+            "load/parked_due",
+            resource=reader.resource.name,
+            now=now,
+            week_ago=now - timedelta(days=7),
+        )
     )
     for chunk in chunked([row[0] for row in due], 100):
         log.info("%s: trying %d parked records again", reader.resource.name, len(chunk))

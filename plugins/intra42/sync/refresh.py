@@ -59,6 +59,7 @@ def plan_chunks(work: Work) -> list[list[int]]:
 
     def step() -> None:
         work.execute("refresh/forget_chunks")
+        work.execute("refresh/plan_requests")
         for number, ids in enumerate(chunks, start=1):
             work.execute("refresh/add_chunk", chunk=number, ids=list(ids))
 
@@ -102,6 +103,7 @@ def delete_missing(work: Work) -> None:
     """
     reader = Reader(work, graph.get(_RESOURCE))
     try:
+        work.commit(lambda: work.execute("refresh/end_requests"))
         asked, absent = work.fetch("refresh/outcome")[0]
         buried = _buried(work) if work.is_loader else []
         if not absent and not buried:

@@ -83,6 +83,7 @@ def attempt(
             resource=resource,
             ledger_id=ledger_id,
         )
+        work.resume_ledger()
         try:
             yield from _recorded(work)
         finally:

@@ -171,6 +171,15 @@ class Work:
                 deleted=[counts[2] for _name, counts in tables],
             )
 
+    def resume_ledger(self) -> None:
+        """Go on counting where this attempt stopped to wait for the quota."""
+        rows = self.fetch("state/resumed_ledger", id=self.ledger_id)
+        pages, records, unchanged, parked, size, retries, names, *written = rows[0]
+        self.counts = Counts(pages=pages, records=records, unchanged=unchanged, parked=parked)
+        for name, inserted, updated, deleted in zip(names, *written, strict=True):
+            self.counts.changed(name, inserted=inserted, updated=updated, deleted=deleted)
+        self.client.usage.bytes, self.client.usage.retries_429 = size, retries
+
     def log_page(self, page: Page) -> None:
         """Say in the log what one page brought."""
         log.info(
