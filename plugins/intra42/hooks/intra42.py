@@ -146,6 +146,8 @@ class Intra42Hook(BaseHook):
                 MemoryTokens(fetch),
                 LocalLimiter(per_second=settings.requests_per_second),
                 timeout_s=settings.timeout_s,
+                # A person waits for the answer, and the token has its own attempts.
+                attempts=1,
             )
             try:
                 info = client.get_object("/oauth/token/info")
@@ -206,14 +208,14 @@ def base_url(connection: Connection) -> str:
     Raises:
         ConfigError: the host is no address.
     """
-    host = (connection.host or "").strip().rstrip("/")
+    host = (connection.host or "").strip()
     if not host:
         return DEFAULT_BASE_URL
     if "://" not in host:
         host = f"{_scheme(connection, host)}://{host}"
     try:
         parts = urlsplit(host)
-        port = parts.port or connection.port
+        port = parts.port
         valid = parts.scheme in {"http", "https"} and parts.hostname and not re.search(r"\s", host)
     except ValueError:
         valid = False
@@ -223,9 +225,10 @@ def base_url(connection: Connection) -> str:
             f"address such as {DEFAULT_BASE_URL}"
         )
         raise ConfigError(message)
-    if port and parts.port is None:
-        host = f"{parts.scheme}://{parts.netloc}:{port}{parts.path}"
-    return host
+    address = parts.netloc
+    if connection.port and port is None:
+        address = f"{address}:{connection.port}"
+    return f"{parts.scheme}://{address}{parts.path.rstrip('/')}"
 
 
 def _scheme(connection: Connection, host: str) -> str:

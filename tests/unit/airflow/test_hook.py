@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import pytest
+from airflow.sdk import Connection
+
+from intra42.errors import ConfigError
+from intra42.hooks import Intra42Hook
+from intra42.hooks.intra42 import base_url, settings_of
+from tests.dags.stack import Stack
+
+VARIANTS = {
+    "intra42://id:secret@": "https://api.intra.42.fr",
+    "intra42://id:secret@/?timeout_s=5": "https://api.intra.42.fr",
+    "intra42://id:secret@api.example.org": "https://api.example.org",
+    "intra42://id:secret@api.example.org:8443": "https://api.example.org:8443",
+    "intra42://id:secret@https%3A%2F%2Fapi.example.org": "https://api.example.org",
+    "intra42://id:secret@http%3A%2F%2Fapi.example.org%3A8080": "http://api.example.org:8080",
+    "http://id:secret@127.0.0.1:4242": "http://127.0.0.1:4242",
+    "http://id:secret@localhost:4242": "http://localhost:4242",
+    "http://id:secret@api.example.org:8080/http": "http://api.example.org:8080",
+    "http://id:secret@api.example.org/https": "https://api.example.org",
+    "generic://id:secret@api.example.org": "https://api.example.org",
+}
+
+
+@pytest.mark.parametrize(("uri", "url"), VARIANTS.items(), ids=VARIANTS)
+def test_a_scheme_and_a_port_are_honoured_and_https_is_the_default(uri: str, url: str) -> None:
+    assert base_url(Connection.from_uri(uri, conn_id="intra42_api")) == url
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        (None, "https://api.intra.42.fr"),
+        ("  ", "https://api.intra.42.fr"),
+        (" https://api.intra.42.fr/ ", "https://api.intra.42.fr"),
+        ("http://127.0.0.1:8080/", "http://127.0.0.1:8080"),
+        ("127.0.0.1:8080", "http://127.0.0.1:8080"),
+    ],
+)
+def test_the_host_field_takes_what_people_paste_into_it(host: str | None, url: str) -> None:
+    assert base_url(Connection(conn_id="intra42_api", conn_type="intra42", host=host)) == url
+
+
+@pytest.mark.parametrize(
+    "host", ["http://intra:port", "ftp://api.example.org", "two words", "https://", "::1"]
+)
+def test_a_host_that_is_no_address_is_named(host: str) -> None:
+    connection = Connection(conn_id="intra42_api", conn_type="intra42", host=host)
+    with pytest.raises(ConfigError, match="The Airflow connection intra42_api: the host"):
+        base_url(connection)
+
+
+def connection(extra: str | None) -> Connection:
+    return Connection(
+        conn_id="intra42_api", conn_type="intra42", login="id", password="secret", extra=extra
+    )
+
+
+def test_an_empty_extra_means_the_limits_that_the_api_documents() -> None:
+    for extra in (None, "", "{}"):
+        settings = settings_of(connection(extra))
+        assert (settings.requests_per_second, settings.requests_per_hour) == (2, 1200)
+        assert (settings.timeout_s, settings.scope) == (60, "public")
+
+
+def test_the_extra_sets_limits_timeout_and_scope_as_numbers_or_text() -> None:
+    extra = '{"scope": "public projects", "requests_per_second": "8", "requests_per_hour": 4800.0}'
+    settings = settings_of(connection(extra))
+    assert (settings.scope, settings.requests_per_second) == ("public projects", 8)
+    assert settings.requests_per_hour == 4800
+
+
+@pytest.mark.parametrize("value", ["0", "-1", '"fast"', "true", "[2]", "NaN", "Infinity", '"nan"'])
+@pytest.mark.parametrize("key", ["requests_per_second", "requests_per_hour", "timeout_s"])
+def test_a_number_that_makes_no_sense_is_named(key: str, value: str) -> None:
+    with pytest.raises(ConfigError, match=f"intra42_api: {key} is .* must be a number over 0"):
+        settings_of(connection(f'{{"{key}": {value}}}'))
+
+
+@pytest.mark.parametrize("extra", ["{", "[1]", "2", '"text"'])
+def test_an_extra_that_is_no_json_object_is_refused(extra: str) -> None:
+    with pytest.raises(ConfigError, match="intra42_api: the extra must be a JSON object"):
+        settings_of(connection(extra))
+
+
+def test_the_secret_is_in_no_text_form_of_the_settings(stack: Stack) -> None:
+    assert stack.sim.client_secret not in repr(Intra42Hook().settings)
+
+
+class TestTestConnection:
+    def test_says_scope_and_address_when_the_api_lets_us_in(self, stack: Stack) -> None:
+        worked, message = Intra42Hook().test_connection()
+        assert worked, message
+        assert stack.sim.url in message
+        assert "public" in message
+
+    def test_needs_no_warehouse_and_spends_no_request(self, stack: Stack) -> None:
+        stack.monkeypatch.delenv("AIRFLOW_CONN_INTRA42_DB")
+        assert Intra42Hook().test_connection()[0]
+        assert stack.sim.ledger.requests("/v2") == []
+
+    def test_a_wrong_secret_is_reported_and_not_shown(self, stack: Stack) -> None:
+        stack.api(password="wrong-secret-value")
+        worked, message = Intra42Hook().test_connection()
+        assert not worked
+        assert "401" in message
+        assert "wrong-secret-value" not in message
+
+    def test_a_missing_connection_is_reported(self, stack: Stack) -> None:
+        assert Intra42Hook("other_api").test_connection() == (
+            False,
+            "The Airflow connection other_api is missing: create it with your Intra application's "
+            "client id as login and its client secret as password",
+        )
+
+    def test_an_api_that_is_not_there_is_reported(self, stack: Stack) -> None:
+        stack.sim.stop()
+        worked, message = Intra42Hook().test_connection()
+        assert not worked
+        assert message
+
+
+class TestPages:
+    def test_yields_every_record_in_id_order_in_a_warehouse_nobody_opened(
+        self, stack: Stack
+    ) -> None:
+        ids = [
+            record["id"]
+            for page in Intra42Hook().pages("/v2/cursus_users", {"filter[cursus_id]": "21"})
+            for record in page.records
+        ]
+        assert ids == sorted(row.id for row in stack.sim.world.cursus_users if row.cursus_id == 21)
+
+    def test_leaves_no_connection_to_the_warehouse_behind(self, stack: Stack) -> None:
+        hook = Intra42Hook()
+        assert list(hook.pages("/v2/cursus"))
+        others = (
+            "select count(*) from pg_stat_activity "
+            "where datname = current_database() and pid <> pg_backend_pid()"
+        )
+        assert stack.value(others) == 0
