@@ -3,7 +3,7 @@ with proof as (
   select id, seq from unnest(%(ids)s::bigint[], %(seqs)s::bigint[]) as p (id, seq)
 ),
 gone as (
-  delete from intra42.cursus_users as e
+  delete from {target} as e
   using proof
   where e.id = proof.id
     and e._seq < proof.seq
@@ -22,15 +22,15 @@ buried as (
     (resource, id, row, reason, dag_id, run_id, scope, deleted_at, seq)
   select
     %(resource)s,
-    gone.id,
-    to_jsonb(gone) - 'proof_seq' - '_seq',
+    e.id,
+    to_jsonb(e) - 'proof_seq' - '_seq',
     %(reason)s,
     %(dag_id)s,
     %(run_id)s,
-    coalesce(u.campus_id::text, 'none') || '/' || gone.cursus_id,
+    coalesce(u.campus_id::text, 'none') {cursus},
     %(deleted_at)s,
-    gone.proof_seq
-  from gone
-  join intra42.users as u on u.id = gone.user_id
+    e.proof_seq
+  from gone as e
+  join intra42.users as u on u.id = e.user_id
 )
 select id, user_id from gone
