@@ -1,0 +1,285 @@
+"""Merge order: an older observation never overwrites a newer one, whoever brings it and when."""
+
+from __future__ import annotations
+
+import random
+import threading
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from intra42.api.model import Answer
+from intra42.catalog import graph
+from intra42.sync.loading import Trust
+from intra42.sync.reading import store
+from intra42.sync.rows import Cutter
+from intra42.sync.work import Identity
+from tests.harness import INCREMENTAL, NIGHTLY
+
+NOON = datetime(2026, 3, 3, 12, 0, tzinfo=UTC)
+
+
+def seen(seq, records=()):
+    """Return the answer to the request number `seq`."""
+    return Answer(
+        records=list(records),
+        total=1,
+        per_page=100,
+        date=NOON,
+        sent_at=NOON,
+        seq=seq,
+        elapsed_ms=1,
+        size=1,
+    )
+
+
+def enrolment(level, *, minutes=0, row_id=1010):
+    moment = NOON - timedelta(hours=20) + timedelta(minutes=minutes)
+    return {
+        "id": row_id,
+        "user": {"id": row_id // 10},
+        "cursus_id": 21,
+        "grade": "Learner",
+        "level": level,
+        "skills": [],
+        "begin_at": None,
+        "end_at": None,
+        "blackholed_at": None,
+        "has_coalition": True,
+        "created_at": NOON.isoformat(),
+        "updated_at": moment.isoformat(),
+    }
+
+
+def merge(mirror, observations, dag_id=NIGHTLY, name="cursus_users"):
+    """Store (request number, trust, record) one after the other."""
+    resource = graph.get(name)
+
+    def step(work):
+        for seq, trust, record in observations:
+            rows = [Cutter(resource, work.config.cursus_ids).cut(record)]
+            work.commit(
+                lambda seq=seq, rows=rows, trust=trust: store(
+                    work, resource, rows, seen(seq), trust
+                )
+            )
+
+    mirror.task(Identity(dag_id=dag_id, run_id="merge"), {}, name, step)
+
+
+def level(mirror, row_id=1010):
+    return mirror.value("select level from intra42.cursus_users where id = %s", row_id)
+
+
+# The town's own row was merged by requests with numbers far below 1000, long before.
+LISTING, DIRECT = Trust.LISTING, Trust.DIRECT
+
+
+@pytest.mark.parametrize(
+    ("observations", "wins"),
+    [
+        pytest.param(
+            [(1001, LISTING, (5.0, 10)), (1002, LISTING, (4.0, 5))], 5.0, id="later updated_at"
+        ),
+        pytest.param(
+            [(1002, LISTING, (5.0, 10)), (1001, LISTING, (4.0, 10))], 5.0, id="later request"
+        ),
+        pytest.param(
+            [(1001, LISTING, (5.0, 10)), (1002, LISTING, (4.0, 10))], 4.0, id="news at equal times"
+        ),
+        pytest.param(
+            [(1001, LISTING, (5.0, 10)), (1002, DIRECT, (4.0, 5))], 4.0, id="refetched later"
+        ),
+        pytest.param(
+            [(1002, LISTING, (5.0, 10)), (1001, DIRECT, (4.0, 5))], 5.0, id="refetched before"
+        ),
+        pytest.param(
+            [(1002, DIRECT, (5.0, 10)), (1001, DIRECT, (4.0, 10))], 5.0, id="late refetch"
+        ),
+        pytest.param(
+            # 1002 sees what is there already; 1001 is older and must not undo that check.
+            [(1000, DIRECT, (5.0, 10)), (1002, DIRECT, (5.0, 10)), (1001, DIRECT, (4.0, 10))],
+            5.0,
+            id="verified in between",
+        ),
+        pytest.param(
+            [(1001, LISTING, (5.0, 10**6)), (1002, LISTING, (4.0, 10))], 4.0, id="future updated_at"
+        ),
+    ],
+)
+def test_the_newest_observation_stays(town, observations, wins):
+    merge(
+        town,
+        [
+            (seq, trust, enrolment(value, minutes=minutes))
+            for seq, trust, (value, minutes) in observations
+        ],
+    )
+    assert level(town) == wins
+
+
+def test_pages_of_the_past_replayed_in_any_order_end_the_same(town):
+    """Windows and refetches whose answers arrive late, twice and shuffled, as retries make them."""
+    rng = random.Random(4)
+    truth, value, minutes = {}, 1.0, 0
+    observations = []
+    for seq in range(1001, 1041):
+        row_id = rng.choice([1010, 1020, 1030])
+        # The row's past: sometimes a loud change, sometimes a silent one, sometimes none.
+        kind = rng.choice(["loud", "silent", "none"])
+        value, minutes = truth.get(row_id, (1.0, minutes))
+        if kind == "loud":
+            value, minutes = float(seq), minutes + 1
+        elif kind == "silent":
+            value = float(seq)
+        truth[row_id] = (value, minutes)
+        trust = rng.choice([LISTING, DIRECT])
+        observations.append((seq, trust, enrolment(value, minutes=minutes, row_id=row_id)))
+    for seed in range(5):
+        mixed = observations + random.Random(seed).sample(observations, 20)
+        random.Random(seed).shuffle(mixed)
+        merge(town, mixed)
+        assert {row_id: level(town, row_id) for row_id in truth} == {
+            row_id: value for row_id, (value, _minutes) in truth.items()
+        }
+
+
+def test_two_writers_at_once_converge(town):
+    rng = random.Random(7)
+    past = [
+        (
+            seq,
+            rng.choice([LISTING, DIRECT]),
+            enrolment(float(seq), minutes=seq - 1000, row_id=row),
+        )
+        for seq in range(1001, 1061)
+        for row in (1010, 1020, 1030)
+    ]
+    rng.shuffle(past)
+    errors = []
+
+    def write(dag_id, part):
+        try:
+            merge(town, part, dag_id)
+        except Exception as error:  # noqa: BLE001
+            errors.append(error)
+
+    halves = [(NIGHTLY, past[::2]), (INCREMENTAL, past[1::2])]
+    threads = [threading.Thread(target=write, args=half) for half in halves]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert errors == []
+    assert {level(town, row_id) for row_id in (1010, 1020, 1030)} == {1060.0}
+
+
+def test_both_dags_at_once_end_at_the_truth(town):
+    world = town.sim.world
+    for number in range(101, 107):
+        world.validate_project(number, 12)
+        world.touch_user(number, wallet=number)
+    world.unregister(1070)
+    newcomer = world.new_student(1)
+    errors = []
+
+    def run(dag_id):
+        try:
+            town.run(dag_id, run_id=f"{dag_id} at once")
+        except Exception as error:  # noqa: BLE001
+            errors.append(error)
+
+    threads = [threading.Thread(target=run, args=[dag_id]) for dag_id in (NIGHTLY, INCREMENTAL)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert errors == []
+    assert town.query("select 1 from intra42.users where id = %s", newcomer) == [(1,)]
+    assert town.differences() == []
+
+
+def test_a_row_found_gone_is_not_brought_back_by_an_older_page(town):
+    town.sim.world.unregister(1010)
+    town.nightly()
+    grave = town.value("select seq from intra42.tombstones where id = 1010")
+    merge(town, [(grave - 1, LISTING, enrolment(9.0, minutes=60))])
+    assert town.query("select 1 from intra42.cursus_users where id = 1010") == []
+    merge(town, [(grave + 1, LISTING, enrolment(9.0, minutes=60))])
+    assert level(town) == 9.0
+
+
+def test_a_row_seen_after_the_proof_is_not_deleted(town):
+    """The quarter hour sees a row come back while the nightly run was about to delete it."""
+    world = town.sim.world
+    world.hide("cursus_users", 1010)
+    plain = town.task
+
+    def task(identity, params, resource, step):
+        def racing(work):
+            commit = work.commit
+
+            def late(action):
+                if identity.task_id.endswith("delete_missing"):
+                    world.unhide("cursus_users", 1010)
+                    work.commit = commit
+                    merge_seq = 10_000_000
+                    town.task = plain
+                    merge(town, [(merge_seq, DIRECT, enrolment(1.0))], INCREMENTAL)
+                return commit(action)
+
+            work.commit = late
+            return step(work)
+
+        return plain(identity, params, resource, racing)
+
+    town.task = task
+    town.nightly()
+    assert town.query("select 1 from intra42.cursus_users where id = 1010") == [(1,)]
+    assert town.query("select 1 from intra42.tombstones") == []
+
+
+def test_nested_copies_of_users_never_downgrade_a_row(town):
+    world = town.sim.world
+    town.sim.harsh.stale_nested = True
+    for number in range(101, 107):
+        world.touch_user(number, wallet=500)
+        world.validate_project(number, 12)
+        world.update_row("cursus_users", number * 10, grade="Cadet")
+    town.incremental()
+    town.nightly()
+    wallets = town.query("select distinct wallet from intra42.users where id < 107")
+    assert wallets == [(500,)]
+    assert town.differences() == []
+
+
+def test_an_embedded_user_changes_a_row_only_where_it_is_clearly_newer(town):
+    record = town.sim.world.users[101]
+    base = {
+        "id": 101,
+        "login": record.login,
+        "updated_at": town.value("select updated_at from intra42.users where id = 101").isoformat(),
+        "wallet": 5,
+    }
+    merge(town, [(1001, Trust.EMBEDDED, base)], name="users")
+    assert town.value("select wallet from intra42.users where id = 101") == 0
+    older = base | {"updated_at": "2020-01-01T00:00:00Z", "login": "3b3-cafe"}
+    merge(town, [(1002, Trust.EMBEDDED, older)], name="users")
+    assert town.value("select login from intra42.users where id = 101") == "3b3-cafe"
+    newer = base | {"updated_at": NOON.isoformat(), "wallet": 6}
+    merge(town, [(1003, Trust.EMBEDDED, newer)], name="users")
+    assert town.value("select wallet from intra42.users where id = 101") == 6
+
+
+def test_of_two_versions_in_one_page_the_later_one_is_stored(town):
+    resource = graph.get("cursus_users")
+
+    def step(work):
+        cutter = Cutter(resource, work.config.cursus_ids)
+        records = [enrolment(3.0, minutes=2), enrolment(2.0, minutes=1)]
+        rows = [cutter.cut(record) for record in records]
+        work.commit(lambda: store(work, resource, rows, replace(seen(1001), total=2), LISTING))
+
+    town.task(Identity(dag_id=NIGHTLY, run_id="merge"), {}, "cursus_users", step)
+    assert level(town) == 3.0
