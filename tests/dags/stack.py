@@ -153,6 +153,11 @@ class Stack:
         with closing(psycopg.connect(self.database_url)) as connection:
             return connection.execute(text, values).fetchall()
 
+    def execute(self, text: str) -> None:
+        """Change something in the warehouse."""
+        with closing(psycopg.connect(self.database_url, autocommit=True)) as connection:
+            connection.execute(text)
+
     def value(self, text: str, *values: Any) -> Any:
         """Return the single value that the warehouse answers."""
         return self.query(text, *values)[0][0]

@@ -1,0 +1,254 @@
+from __future__ import annotations
+
+import socket
+import sqlite3
+import subprocess
+import sys
+import time
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pendulum
+import psycopg
+import pytest
+from airflow.dag_processing.dagbag import DagBag
+from airflow.sdk import DAG, Connection, Variable
+from airflow.sdk.exceptions import AirflowException
+from airflow.serialization.encoders import coerce_to_core_timetable
+from airflow.serialization.serialized_objects import DagSerialization
+from airflow.timetables.base import TimeRestriction
+
+from intra42.catalog import graph
+from intra42.sync.schema import migrate
+from tests.dags.environment import REPOSITORY
+from tests.dags.stack import INCREMENTAL, NIGHTLY, load_dag
+
+REFRESH = ["refresh_ongoing.plan", "refresh_ongoing.refetch", "refresh_ongoing.delete_missing"]
+BOTH = pytest.mark.parametrize("dag_id", [NIGHTLY, INCREMENTAL])
+
+_dags: dict[str, DAG] = {}
+
+
+def dag_of(dag_id: str) -> DAG:
+    if not _dags:
+        _dags.update({name: load_dag(name) for name in (NIGHTLY, INCREMENTAL)})
+    return _dags[dag_id]
+
+
+def tables_of(dag_id: str) -> dict[str, str]:
+    """Return the task id of each table that the DAG has."""
+    groups = ("reference", "primary") if dag_id == NIGHTLY else ("primary",)
+    return {
+        resource.name: f"{group}.{resource.name}"
+        for group in groups
+        for resource in graph.of_group(group)
+    }
+
+
+def after(dag: DAG, task_id: str) -> set[str]:
+    """Return all tasks that wait for this one."""
+    return dag.get_task(task_id).get_flat_relative_ids(upstream=False)
+
+
+def test_the_folder_has_these_two_dags_and_no_errors() -> None:
+    bag = DagBag(str(REPOSITORY / "dags"))
+    assert bag.import_errors == {}
+    assert sorted(bag.dags) == [INCREMENTAL, NIGHTLY]
+
+
+def test_a_dag_file_parses_in_a_moment() -> None:
+    dag_of(NIGHTLY)
+    started = time.process_time()
+    DagBag(str(REPOSITORY / "dags"))
+    assert time.process_time() - started < 2
+
+
+def test_parsing_asks_no_network_no_database_no_variable_and_no_connection(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[str] = []
+
+    def refuse(what: str) -> Any:
+        def refused(*_: Any, **__: Any) -> Any:
+            asked.append(what)
+            raise AssertionError(what)
+
+        return refused
+
+    monkeypatch.setattr(socket.socket, "connect", refuse("network"))
+    monkeypatch.setattr(socket, "getaddrinfo", refuse("name service"))
+    monkeypatch.setattr(sqlite3.dbapi2, "connect", refuse("metadata database"))
+    monkeypatch.setattr(psycopg.Connection, "connect", refuse("warehouse"))
+    monkeypatch.setattr(Variable, "get", refuse("variable"))
+    monkeypatch.setattr(Connection, "get", refuse("connection"))
+    # Our modules anew as well: a worker imports them when it parses.
+    for name in [name for name in sys.modules if name.partition(".")[0] == "intra42"]:
+        monkeypatch.delitem(sys.modules, name)
+    bag = DagBag(str(REPOSITORY / "dags"))
+    assert bag.import_errors == {}
+    assert len(bag.dags) == 2
+    assert asked == []
+
+
+@BOTH
+def test_runs_do_not_overlap_and_missed_ones_are_not_made_up(dag_id: str) -> None:
+    dag = dag_of(dag_id)
+    assert dag.catchup is False
+    assert dag.max_active_runs == 1
+
+
+@pytest.mark.parametrize(
+    ("dag_id", "start", "end"),
+    [
+        (NIGHTLY, datetime(2026, 2, 28, 2, tzinfo=UTC), datetime(2026, 3, 1, 2, tzinfo=UTC)),
+        (
+            INCREMENTAL,
+            datetime(2026, 3, 1, 11, 45, tzinfo=UTC),
+            datetime(2026, 3, 1, 12, tzinfo=UTC),
+        ),
+    ],
+)
+def test_a_scheduled_run_has_the_interval_between_two_ticks(
+    dag_id: str, start: datetime, end: datetime
+) -> None:
+    timetable = coerce_to_core_timetable(dag_of(dag_id).timetable)
+    moment = pendulum.instance(end + timedelta(minutes=7))
+    interval = timetable.infer_manual_data_interval(run_after=moment)
+    assert (interval.start, interval.end) == (start, end)
+    following = timetable.next_dagrun_info(
+        last_automated_data_interval=interval,
+        restriction=TimeRestriction(earliest=pendulum.instance(start), latest=None, catchup=True),
+    )
+    assert following is not None
+    assert following.data_interval.start == end
+    assert following.data_interval.end - end == end - start
+    assert following.run_after == following.data_interval.end
+
+
+@BOTH
+def test_the_tasks_are_those_of_the_catalogue(dag_id: str) -> None:
+    wanted = {"open_run", *tables_of(dag_id).values(), *REFRESH}
+    assert set(dag_of(dag_id).task_ids) == wanted
+
+
+@BOTH
+def test_edges_within_a_group_are_those_of_the_catalogue(dag_id: str) -> None:
+    dag, tasks = dag_of(dag_id), tables_of(dag_id)
+    for group in {task.partition(".")[0] for task in tasks.values()}:
+        for name, parents in graph.edges(graph.of_group(group)).items():
+            upstream = dag.get_task(tasks[name]).upstream_task_ids
+            inside = {task for task in upstream if task.startswith(f"{group}.")}
+            assert inside == {tasks[parent] for parent in parents}, name
+
+
+@BOTH
+def test_a_table_waits_for_every_table_that_a_foreign_key_names(
+    dag_id: str, database_url: str
+) -> None:
+    with closing(psycopg.connect(database_url, autocommit=True)) as connection:
+        migrate(connection)
+        keys = connection.execute(
+            """
+            select conrelid::regclass::text, confrelid::regclass::text from pg_constraint
+            where contype = 'f' and connamespace = 'intra42'::regnamespace
+            """
+        ).fetchall()
+    dag, tasks = dag_of(dag_id), tables_of(dag_id)
+    pairs = {
+        (child.removeprefix("intra42."), parent.removeprefix("intra42.")) for child, parent in keys
+    }
+    checked = {pair for pair in pairs if set(pair) <= tasks.keys() and pair[0] != pair[1]}
+    assert ("cursus_users", "users") in checked
+    for child, parent in checked:
+        assert tasks[child] in after(dag, tasks[parent]), (child, parent)
+
+
+@BOTH
+def test_the_groups_follow_each_other_and_the_last_one_decides_the_run(dag_id: str) -> None:
+    dag, tasks = dag_of(dag_id), tables_of(dag_id)
+    reference = {task for task in tasks.values() if task.startswith("reference.")}
+    primary = {task for task in tasks.values() if task.startswith("primary.")}
+    assert dag.roots == [dag.get_task("open_run")]
+    assert after(dag, "open_run") == set(dag.task_ids) - {"open_run"}
+    for task in reference:
+        assert primary <= after(dag, task)
+    for task in primary:
+        assert set(REFRESH) <= after(dag, task)
+    assert [task.task_id for task in dag.leaves] == ["refresh_ongoing.delete_missing"]
+    assert dag.get_task(REFRESH[2]).upstream_task_ids == {REFRESH[1]}
+
+
+@BOTH
+def test_every_task_is_documented_bounded_in_time_and_tried_again(dag_id: str) -> None:
+    for task in dag_of(dag_id).tasks:
+        assert task.doc_md, task.task_id
+        assert task.execution_timeout, task.task_id
+        assert task.retries >= 1, task.task_id
+        assert task.trigger_rule == "none_failed", task.task_id
+
+
+@BOTH
+def test_the_dag_can_be_stored_and_read_back(dag_id: str) -> None:
+    restored = DagSerialization.deserialize_dag(DagSerialization.serialize_dag(dag_of(dag_id)))
+    assert set(restored.task_ids) == set(dag_of(dag_id).task_ids)
+
+
+@BOTH
+def test_the_trigger_form_has_the_documented_params_and_defaults(dag_id: str) -> None:
+    assert dag_of(dag_id).params.validate() == {
+        "campus_ids": [],
+        "cursus_ids": [],
+        "full_refresh": False,
+        "updated_from": None,
+        "updated_to": None,
+        "allow_mass_delete": False,
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("campus_ids", ["67"]),
+        ("campus_ids", [0]),
+        ("campus_ids", 67),
+        ("cursus_ids", [21.5]),
+        ("full_refresh", "yes"),
+        ("allow_mass_delete", 1),
+        ("updated_from", 20260101),
+        ("updated_to", ["2026-01-01T00:00:00Z"]),
+    ],
+)
+def test_the_trigger_form_refuses(name: str, value: object) -> None:
+    param = dag_of(NIGHTLY).params.get_param(name)
+    with pytest.raises(AirflowException):
+        param.resolve(value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("campus_ids", [1, 67]),
+        ("campus_ids", None),
+        ("updated_from", "2026-01-01T00:00:00Z"),
+        ("updated_to", "2026-01-01T00:00:00+01:00"),
+        ("full_refresh", True),
+    ],
+)
+def test_the_trigger_form_takes(name: str, value: object) -> None:
+    assert dag_of(NIGHTLY).params.get_param(name).resolve(value) == value
+
+
+def test_the_plugins_folder_loads_and_leaves_our_package_importable() -> None:
+    code = """
+from airflow import plugins_manager
+plugins_manager.ensure_plugins_loaded()
+assert plugins_manager.get_import_errors() == {}, plugins_manager.get_import_errors()
+import intra42.hooks, intra42.operators
+print(intra42.hooks.Intra42Hook.conn_type, intra42.operators.Intra42SyncOperator.__module__)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split()[-2:] == ["intra42", "intra42.operators.sync"]
