@@ -1,0 +1,1 @@
+"""The benchmarks of the mirror: `make bench`."""

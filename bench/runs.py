@@ -1,0 +1,158 @@
+"""Run a DAG through the scheduler, and say what the run cost and where its time went."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import psycopg
+
+from bench.memory import TaskMemory
+from bench.upstream import Upstream
+from dev.airflow import FINISHED, AirflowApi, AirflowStack
+from dev.demo import RunFailed
+from dev.report import SCHEMA, TABLES, failed_tasks
+
+_POLL_S = 0.1
+_QUARTER_S = 900
+_CLOSE_S = 45
+
+
+@dataclass(kw_only=True)
+class Cost:
+    """One run of a DAG.
+
+    `wall_s` is from before the REST call that triggers it to the first poll that sees success.
+    `busy_s` is the time in which at least one task was running, by Airflow's account; `ours_s` the
+    time in which at least one was talking to the API or the warehouse, by the mirror's own.
+    """
+
+    run_id: str
+    wall_s: float
+    busy_s: float
+    ours_s: float
+    tasks: int
+    requests: int
+    refused: int
+    first_to_last_request_s: float
+    task_rss_mb: list[float]
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "wall_s": round(self.wall_s, 2),
+            "some_task_running_s": round(self.busy_s, 2),
+            "some_task_syncing_s": round(self.ours_s, 2),
+            "first_to_last_request_s": round(self.first_to_last_request_s, 2),
+            "tasks": self.tasks,
+            "requests": self.requests,
+            "answered_429": self.refused,
+            "task_rss_mb": {
+                "smallest": round(min(self.task_rss_mb, default=0.0), 1),
+                "largest": round(max(self.task_rss_mb, default=0.0), 1),
+                "processes": len(self.task_rss_mb),
+            },
+        }
+
+
+def measure(stack: AirflowStack, upstream: Upstream, dag_id: str) -> Cost:
+    """Trigger the DAG and measure the run.
+
+    Raises:
+        RunFailed: it did not succeed.
+    """
+    api = stack.api
+    _wait_until_quiet(stack, api, dag_id)
+    before = len(upstream.ledger())
+    with TaskMemory(_scheduler(stack)) as memory:
+        began = time.monotonic()
+        run_id = api.trigger(dag_id)
+        while (state := api.run_state(dag_id, run_id)) not in FINISHED:
+            stack.processes.check()
+            time.sleep(_POLL_S)
+        wall_s = time.monotonic() - began
+    tasks = api.task_instances(dag_id, run_id)
+    if state != "success":
+        raise RunFailed("\n".join(failed_tasks(stack.home / "logs", tasks)))
+    requests = upstream.ledger()[before:]
+    moments = [entry["real_time"] for entry in requests]
+    return Cost(
+        run_id=run_id,
+        wall_s=wall_s,
+        busy_s=_union_s(_span(task["start_date"], task["end_date"]) for task in tasks),
+        ours_s=_union_s(_attempts(stack.warehouse_url, dag_id, run_id)),
+        tasks=len(tasks),
+        requests=len(requests),
+        refused=sum(entry["status"] == 429 for entry in requests),
+        first_to_last_request_s=max(moments) - min(moments) if moments else 0.0,
+        task_rss_mb=memory.peaks_mb,
+    )
+
+
+def watch_memory(stack: AirflowStack, dag_id: str, seconds: float) -> list[float]:
+    """Trigger the DAG, let it run for so long, give it up, and return its tasks' peaks, MiB."""
+    api = stack.api
+    with TaskMemory(_scheduler(stack)) as memory:
+        run_id = api.trigger(dag_id)
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline and api.run_state(dag_id, run_id) not in FINISHED:
+            stack.processes.check()
+            time.sleep(1)
+    return memory.peaks_mb
+
+
+def rows(database_url: str) -> dict[str, int]:
+    """Return how many rows each table of the mirror has."""
+    with psycopg.connect(database_url) as connection:
+        return {
+            table: connection.execute(f"select count(*) from {SCHEMA}.{table}").fetchone()[0]  # type: ignore[index]
+            for table in TABLES
+        }
+
+
+def forget_mirror(database_url: str) -> None:
+    """Drop the mirror with its bookkeeping, the limiter's memory of the last hour included."""
+    with psycopg.connect(database_url) as connection:
+        connection.execute(f"drop schema if exists {SCHEMA} cascade")
+
+
+def _scheduler(stack: AirflowStack) -> int:
+    return int(json.loads((stack.processes.records / "scheduler.json").read_text())["pid"])
+
+
+def _wait_until_quiet(stack: AirflowStack, api: AirflowApi, dag_id: str) -> None:
+    """Let a run of the schedule pass that is about to begin, and those that have."""
+    left = _QUARTER_S - time.time() % _QUARTER_S
+    if dag_id.endswith("incremental") and left < _CLOSE_S:
+        time.sleep(left + 3)
+    while api.unfinished_runs(dag_id):
+        stack.processes.check()
+        time.sleep(0.5)
+
+
+def _attempts(database_url: str, dag_id: str, run_id: str) -> list[tuple[float, float]]:
+    with psycopg.connect(database_url) as connection:
+        found = connection.execute(
+            f"select started_at, finished_at from {SCHEMA}.sync_runs"
+            " where dag_id = %s and run_id = %s and finished_at is not null",
+            (dag_id, run_id),
+        ).fetchall()
+    return [(start.timestamp(), end.timestamp()) for start, end in found]
+
+
+def _span(start: str | None, end: str | None) -> tuple[float, float]:
+    if start is None or end is None:
+        return (0.0, 0.0)
+    first, last = (datetime.fromisoformat(moment) for moment in (start, end))
+    return first.astimezone(UTC).timestamp(), last.astimezone(UTC).timestamp()
+
+
+def _union_s(spans: Iterable[tuple[float, float]]) -> float:
+    total, reached = 0.0, 0.0
+    for start, end in sorted(spans):
+        total += max(0.0, end - max(start, reached))
+        reached = max(reached, end)
+    return total
