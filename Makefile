@@ -50,6 +50,10 @@ fmt: setup ## Format the code and sort its imports
 	$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format .
 
+.PHONY: docs
+docs: setup ## Write the README's table of resources from the catalogue
+	@PYTHONPATH=plugins $(BIN)/python -m dev.readme
+
 .PHONY: setup
 setup: $(STAMP) ## Make .venv and install requirements.lock (happens by itself)
 
