@@ -14,6 +14,8 @@ from dev.verify import compare
 from intra42.catalog import graph
 from intra42.config import parse_request
 from intra42.sync import refresh
+from intra42.sync.audit import audit
+from intra42.sync.erasure import erase
 from intra42.sync.opening import open_run
 from intra42.sync.primary import sync_primary
 from intra42.sync.reference import sync_reference
@@ -89,6 +91,13 @@ class Mirror:
         for name in in_order("primary"):
             resource = graph.get(name)
             task(name, lambda work, r=resource: sync_primary(work, r), f"primary.{name}")
+        if dag_id == NIGHTLY and request.window is None:
+
+            def verify(work: Work) -> None:
+                erase(work)
+                audit(work)
+
+            task("audit", verify, "primary.audit")
         task("cursus_users", refresh.drain_leftovers, "refresh_ongoing.plan")
         if request.window is None:
             chunks = task("cursus_users", refresh.plan_chunks, "refresh_ongoing.plan")

@@ -10,6 +10,7 @@ from airflow.sdk import DAG, BaseOperator, CronDataIntervalTimetable, Param, Tas
 from intra42.catalog import graph
 from intra42.catalog.model import Resource
 from intra42.operators import (
+    Intra42AuditOperator,
     Intra42DeleteMissingOperator,
     Intra42OpenRunOperator,
     Intra42PlanRefreshOperator,
@@ -131,21 +132,33 @@ def build_dag(
             )
         ]
         for group in ("reference", "primary") if reference else ("primary",):
-            last = _add_tables(group, last)
+            last = _add_tables(group, last, audit=reference and group == "primary")
         _add_refresh(last)
     return dag
 
 
-def _add_tables(group: str, before: Iterable[BaseOperator]) -> list[BaseOperator]:
+def _add_tables(group: str, before: Iterable[BaseOperator], *, audit: bool) -> list[BaseOperator]:
     """Add one task per table of a group, in foreign-key order; return the last ones."""
     resources = graph.of_group(group)
     edges = graph.edges(resources)
     with TaskGroup(group, tooltip=f"The {group} tables of the mirror"):
         tasks: dict[str, BaseOperator] = {r.name: _sync_task(r) for r in resources}
+        verify = (
+            Intra42AuditOperator(
+                task_id="audit",
+                doc_md="Compares row counts with the API, heals differences, erases accounts.",
+            )
+            if audit
+            else None
+        )
     for name, task in tasks.items():
         task.set_upstream([tasks[parent] for parent in sorted(edges[name])] or list(before))
     parents = {parent for found in edges.values() for parent in found}
-    return [task for name, task in tasks.items() if name not in parents]
+    leaves = [task for name, task in tasks.items() if name not in parents]
+    if verify is None:
+        return leaves
+    verify.set_upstream(leaves)
+    return [verify]
 
 
 def _sync_task(resource: Resource) -> BaseOperator:

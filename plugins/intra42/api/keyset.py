@@ -31,6 +31,7 @@ def keyset(
     page_size: int = 100,
     sortable: bool = True,
     number: int = 1,
+    highest: int = LAST_ID,
 ) -> Iterator[Page]:
     """Yield the pages of a listing in ascending id order, the last one with `done`.
 
@@ -42,6 +43,7 @@ def keyset(
         page_size: records per page, at most 100; halved for good after a timeout.
         sortable: False where the endpoint ignores `sort` and is ascending anyway.
         number: of the first page, larger than 1 on resuming.
+        highest: read ids up to this one.
 
     Raises:
         IncompleteListing: rows and totals disagree, even after asking again.
@@ -49,7 +51,7 @@ def keyset(
         NotAscending: a page is not in ascending id order.
         ApiError: as in `IntraClient.get`.
     """
-    reader = _Keyset(client, path, params, page_size, sortable)
+    reader = _Keyset(client, path, params, page_size, sortable, highest)
     # A listing is only resumed where rows were left.
     expected = 1 if number > 1 else 0
     resumed = number > 1
@@ -71,7 +73,9 @@ class _Keyset:
         params: Mapping[str, str],
         page_size: int,
         sortable: bool,
+        highest: int,
     ) -> None:
+        self._highest = highest
         self._client = client
         self._path = path
         self._params = {**params, "sort": "id"} if sortable else dict(params)
@@ -151,7 +155,7 @@ class _Keyset:
             smallest = self._page_size <= MIN_PAGE_SIZE
             params = {
                 **self._params,
-                "range[id]": f"{lowest},{LAST_ID}",
+                "range[id]": f"{lowest},{self._highest}",
                 "page[size]": str(self._page_size),
             }
             try:

@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 
 _PLACES = 99  # ids a request, one place kept for the witness
 _DAY = timedelta(hours=24)
+_ASKED_FOR = timedelta(days=30)
 
 
 def ask(work: Work, reader: Reader, ids: Sequence[int]) -> set[int]:
@@ -100,8 +101,9 @@ def _witness(work: Work, resource: Resource, ids: Iterable[int]) -> int | None:
     return None if row is None else int(row[0])
 
 
-def buried(work: Work, resource: Resource, since: object) -> list[int]:
-    """Return the ids deleted since then and not restored."""
+def lately_buried(work: Work, resource: Resource) -> list[int]:
+    """Return the ids deleted in the last 30 days and not restored, to be asked for again."""
+    since = work.fetch("state/latest_clock")[0][0] - _ASKED_FOR
     return [row[0] for row in work.fetch("absence/buried", resource=resource.name, since=since)]
 
 

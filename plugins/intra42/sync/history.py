@@ -164,15 +164,16 @@ def _read_hidden(work: Work, users: Sequence[int]) -> None:
     """
     resource = graph.get("users")
     cutter = Cutter(resource)
-    for chunk in chunked(users, CHUNK):
-        params = {"filter[user_id]": ",".join(map(str, chunk))}
+    for chunk in chunked(users, CHUNK - 1):
+        witness = [row[0] for row in work.fetch("scope/user_seen", users=list(chunk))]
+        params = {"filter[user_id]": ",".join(map(str, [*chunk, *witness]))}
         found: set[int] = set()
         for page in keyset(work.client, "/v2/cursus_users", params):
             work.log_page(page)
             nested = [r["user"] for r in page.records if isinstance(r, dict) and r.get("user")]
             rows, _unfit = cut_all(cutter, nested)
-            rows = [row for row in rows if row.id in chunk]
             found.update(row.id for row in rows)
+            rows = [row for row in rows if row.id in chunk]
 
             def step(rows: list = rows, page: Page = page) -> None:  # type: ignore[type-arg]
                 work.counts.records += len(page.records)
@@ -181,5 +182,8 @@ def _read_hidden(work: Work, users: Sequence[int]) -> None:
             work.commit(step)
         log.info(
             "%d accounts are not listed any more; %d of them are still shown in enrolments",
-            *(len(chunk), len(found)),
+            *(len(chunk), len(found & set(chunk))),
         )
+        if found & set(witness):
+            vanished = sorted(set(chunk) - found)
+            work.commit(lambda gone=vanished: work.execute("erasure/note_vanished", users=gone))  # type: ignore[misc]

@@ -21,7 +21,6 @@ log = logging.getLogger(__name__)
 
 _RESOURCE = "cursus_users"
 _MAX_TASKS = 12  # mapped tasks cost about as much as a request each; more would cost more
-_RESTORE_FOR = timedelta(days=30)
 
 
 def drain_leftovers(work: Work) -> None:
@@ -101,9 +100,7 @@ def delete_missing(work: Work) -> None:
     try:
         work.commit(lambda: work.execute("refresh/end_requests"))
         asked, absent = work.fetch("refresh/outcome")[0]
-        now = work.fetch("state/latest_clock")[0][0]
-        since = now - _RESTORE_FOR
-        buried = absence.buried(work, reader.resource, since) if work.is_loader else []
+        buried = absence.lately_buried(work, reader.resource) if work.is_loader else []
         if not absent and not buried:
             log.info("All %d enrolments asked for came back: nothing to delete", asked)
             return

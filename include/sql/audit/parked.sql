@@ -1,0 +1,7 @@
+-- Records of these users that the API has and the mirror had to put aside.
+select count(*)
+from intra42.parked_records as p
+where p.resource = %(resource)s
+  and coalesce(p.payload ->> 'user.id', p.payload ->> 'user_id') = any(%(users)s::text[])
+  and p.id <= %(highest)s
+  and not exists (select 1 from {target} as mine where mine.id = p.id)

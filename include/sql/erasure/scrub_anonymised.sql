@@ -1,0 +1,13 @@
+-- Old values of accounts that are anonymised now, in what was put aside or buried.
+with anonymised as (
+  select id from intra42.users where login like '3b3-%%'
+),
+parked as (
+  delete from intra42.parked_records as p
+  using anonymised as a
+  where p.resource = 'users' and p.id = a.id
+)
+update intra42.tombstones as t
+set row = jsonb_build_object('id', t.id)
+from anonymised as a
+where t.resource = 'users' and t.id = a.id and t.row <> jsonb_build_object('id', t.id)

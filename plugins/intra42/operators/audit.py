@@ -1,0 +1,32 @@
+"""The last task of the primary group: verify what the mirror has, erase what must go."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from airflow.sdk.exceptions import AirflowSkipException
+
+from intra42.config import Request
+from intra42.operators.base import Intra42Operator
+from intra42.sync import audit, erasure
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+
+class Intra42AuditOperator(Intra42Operator):
+    """Compare in turn how many rows the API has with what the mirror has, and heal differences."""
+
+    def run_step(self, context: Context, request: Request) -> dict[str, int]:
+        """Audit within `nightly_audit_requests`.
+
+        Raises:
+            AirflowSkipException: the run reads an explicit window and verifies nothing.
+        """
+        if request.window:
+            message = "an explicit window verifies and deletes nothing"
+            raise AirflowSkipException(message)
+        with self.work(context, request, "audit") as work:
+            erasure.erase(work)
+            audit.audit(work)
+            return work.counts.as_dict()
