@@ -1,0 +1,150 @@
+"""The settings: every bad value names the key and what is allowed."""
+
+from __future__ import annotations
+
+import dataclasses
+from datetime import UTC, datetime
+
+import pytest
+
+from intra42.config import Config, Window, parse_config, parse_request
+from intra42.errors import ConfigError
+
+
+def test_an_absent_variable_means_the_defaults():
+    assert parse_config(None) == parse_config({}) == Config()
+    assert dataclasses.asdict(Config()) == {
+        "campus_ids": (),
+        "cursus_ids": (21,),
+        "refresh_cursus_ids": (1, 21),
+        "lookback_minutes": 30,
+        "refresh_chunk_size": 100,
+        "incremental_request_budget": 20,
+        "nightly_audit_requests": 120,
+        "delete_missing": True,
+        "max_delete_share": 0.05,
+        "max_delete_rows": 20,
+    }
+
+
+def test_every_key_can_be_set():
+    values = {
+        "campus_ids": [67, 1],
+        "cursus_ids": [21, 9],
+        "refresh_cursus_ids": [],
+        "lookback_minutes": 0,
+        "refresh_chunk_size": 1,
+        "incremental_request_budget": 0,
+        "nightly_audit_requests": 0,
+        "delete_missing": False,
+        "max_delete_share": 1,
+        "max_delete_rows": 0,
+    }
+    config = parse_config(values)
+    assert {key: getattr(config, key) for key in values} == {
+        key: tuple(value) if isinstance(value, list) else value for key, value in values.items()
+    }
+
+
+def test_no_campus_is_the_whole_network():
+    assert parse_config({"campus_ids": None}).campus_ids == ()
+    assert parse_config({"campus_ids": []}).campus_ids == ()
+
+
+def test_ids_given_twice_count_once_and_keep_their_order():
+    config = parse_config({"cursus_ids": [9, 21, 9], "refresh_cursus_ids": [1, 21]})
+    assert config.cursus_ids == (9, 21)
+    assert config.all_cursus_ids == (9, 21, 1)
+
+
+@pytest.mark.parametrize(
+    ("key", "values", "allowed"),
+    [
+        ("campus_ids", ["67", 67, {}, [0], [-1], ["67"], [1.0], [True], [2**31]], "a list of ids"),
+        ("cursus_ids", [[], None, 21, [None]], "a list of ids, whole numbers from 1, at least one"),
+        ("refresh_cursus_ids", [None, 21, ["a"]], "a list of ids"),
+        ("lookback_minutes", [-1, 10_081, "30", 1.5, None, True], "minutes from 0 to 10080"),
+        ("refresh_chunk_size", [0, 101, "100", None], "ids from 1 to 100"),
+        ("incremental_request_budget", [-1, 10**6, 2.0], "requests from 0 to 100000"),
+        ("nightly_audit_requests", [-1, [], "x"], "requests from 0 to 100000"),
+        ("delete_missing", ["true", 1, 0, None], "true or false"),
+        ("max_delete_share", [-0.1, 1.1, "5%", True, None, float("nan")], "a fraction from 0 to 1"),
+        ("max_delete_rows", [-1, 10**8, 1.0], "rows from 0 to 10000000"),
+    ],
+)
+def test_a_bad_value_names_the_key_and_what_is_allowed(key, values, allowed):
+    for value in values:
+        with pytest.raises(ConfigError) as error:
+            parse_config({key: value})
+        message = str(error.value)
+        assert message.startswith(f"intra42_config: {key} is {value!r}, but must be")
+        assert allowed in message
+
+
+def test_an_unknown_key_is_named_beside_those_that_are_allowed():
+    with pytest.raises(ConfigError) as error:
+        parse_config({"campus_id": [1]})
+    message = str(error.value)
+    assert "unknown key 'campus_id'" in message
+    for field in dataclasses.fields(Config):
+        assert field.name in message
+
+
+@pytest.mark.parametrize("value", [[], "x", 5, True, ""])
+def test_a_variable_that_is_no_object_is_refused(value):
+    with pytest.raises(ConfigError, match="must be a JSON object"):
+        parse_config(value)
+
+
+def test_params_override_the_variable_and_empty_ones_do_not():
+    values = {"campus_ids": [67], "cursus_ids": [21]}
+    request = parse_request(values, {"campus_ids": [1], "cursus_ids": [], "full_refresh": True})
+    assert request.config.campus_ids == (1,)
+    assert request.config.cursus_ids == (21,)
+    assert request.full_refresh
+    assert not request.allow_mass_delete
+
+
+@pytest.mark.parametrize(
+    ("params", "said"),
+    [
+        ({"campus_ids": ["x"]}, "campus_ids"),
+        ({"cursus_ids": 21}, "cursus_ids"),
+        ({"full_refresh": "yes"}, "full_refresh"),
+        ({"allow_mass_delete": 1}, "allow_mass_delete"),
+        ({"updated_from": "yesterday-ish"}, "updated_from"),
+        ({"updated_from": 5}, "updated_from"),
+        ({"updated_to": "2026-01-01T00:00:00Z"}, "updated_to needs updated_from"),
+        (
+            {"updated_from": "2026-01-02T00:00:00Z", "updated_to": "2026-01-01T00:00:00Z"},
+            "must be later than updated_from",
+        ),
+        (
+            {"updated_from": "2026-01-02T00:00:00Z", "updated_to": "2026-01-02T00:00:00Z"},
+            "must be later than updated_from",
+        ),
+        ({"updated_from": "2026-01-02T00:00:00Z", "full_refresh": True}, "exclude each other"),
+    ],
+)
+def test_a_bad_param_names_itself(params, said):
+    with pytest.raises(ConfigError, match=said):
+        parse_request(None, params)
+
+
+@pytest.mark.parametrize(
+    "text", ["2026-01-02T10:00:00Z", "2026-01-02T12:00:00+02:00", "2026-01-02T10:00:00"]
+)
+def test_windows_are_utc_whatever_offset_they_are_written_in(text):
+    request = parse_request(None, {"updated_from": text, "updated_to": None})
+    assert request.window == Window(since=datetime(2026, 1, 2, 10, tzinfo=UTC))
+    assert str(request.window) == "2026-01-02 10:00:00 to now UTC"
+
+
+def test_a_window_of_a_night_in_which_clocks_change_is_exact():
+    request = parse_request(
+        None,
+        {"updated_from": "2026-03-29T01:30:00+01:00", "updated_to": "2026-03-29T03:30:00+02:00"},
+    )
+    assert request.window is not None
+    assert request.window.until is not None
+    assert (request.window.until - request.window.since).total_seconds() == 3600
