@@ -10,7 +10,7 @@ from typing import Self
 
 import psutil
 
-_EVERY_S = 0.1
+_EVERY_S = 0.2
 _MIB = 2**20
 
 
@@ -47,22 +47,27 @@ class TaskMemory:
 
     def _watch(self) -> None:
         while not self._stop.wait(_EVERY_S):
-            with contextlib.suppress(psutil.Error):
-                for worker in self._scheduler.children():
-                    for task in _children(worker):
-                        self._look(task)
+            parents = _parents()
+            for pid, parent in parents.items():
+                if parents.get(parent) == self._scheduler.pid:
+                    self._look(pid)
 
-    def _look(self, task: psutil.Process) -> None:
+    def _look(self, pid: int) -> None:
         with contextlib.suppress(psutil.Error, OSError):
+            task = psutil.Process(pid)
             key = task.pid, task.create_time()
-            self._peaks[key] = max(self._peaks.get(key, 0.0), high_water_mb(task))
+            # A process that has ended and was not yet waited for has no memory any more.
+            if seen := high_water_mb(task):
+                self._peaks[key] = max(self._peaks.get(key, 0.0), seen)
 
 
-def _children(process: psutil.Process) -> list[psutil.Process]:
-    try:
-        return process.children()
-    except psutil.Error:
-        return []
+def _parents() -> dict[int, int]:
+    """Return the parent of every process, in one pass."""
+    found = {}
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            found[process.pid] = process.ppid()
+    return found
 
 
 def high_water_mb(process: psutil.Process) -> float:

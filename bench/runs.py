@@ -11,13 +11,14 @@ from typing import Any
 
 import psycopg
 
+from bench import cpu
 from bench.memory import TaskMemory
 from bench.upstream import Upstream
 from dev.airflow import FINISHED, AirflowApi, AirflowStack
 from dev.demo import RunFailed
 from dev.report import SCHEMA, TABLES, failed_tasks
 
-_POLL_S = 0.1
+_POLL_S = 0.2
 _QUARTER_S = 900
 _CLOSE_S = 45
 
@@ -37,9 +38,11 @@ class Cost:
     ours_s: float
     tasks: int
     requests: int
+    requests_of: dict[str, int]
     refused: int
     first_to_last_request_s: float
     task_rss_mb: list[float]
+    cpu_s: dict[str, float]
 
     def as_dict(self) -> dict[str, Any]:
         return {
@@ -49,7 +52,10 @@ class Cost:
             "first_to_last_request_s": round(self.first_to_last_request_s, 2),
             "tasks": self.tasks,
             "requests": self.requests,
+            "requests_of_tasks": self.requests_of,
             "answered_429": self.refused,
+            "cpu_s": self.cpu_s,
+            "cores_worth_of_cpu_we_got": round(self.cpu_s["all"] / self.wall_s, 2),
             "task_rss_mb": {
                 "smallest": round(min(self.task_rss_mb, default=0.0), 1),
                 "largest": round(max(self.task_rss_mb, default=0.0), 1),
@@ -68,12 +74,14 @@ def measure(stack: AirflowStack, upstream: Upstream, dag_id: str) -> Cost:
     _wait_until_quiet(stack, api, dag_id)
     before = len(upstream.ledger())
     with TaskMemory(_scheduler(stack)) as memory:
+        used = cpu.seconds(stack)
         began = time.monotonic()
         run_id = api.trigger(dag_id)
         while (state := api.run_state(dag_id, run_id)) not in FINISHED:
             stack.processes.check()
             time.sleep(_POLL_S)
         wall_s = time.monotonic() - began
+        used = cpu.between(used, cpu.seconds(stack))
     tasks = api.task_instances(dag_id, run_id)
     if state != "success":
         raise RunFailed("\n".join(failed_tasks(stack.home / "logs", tasks)))
@@ -86,9 +94,11 @@ def measure(stack: AirflowStack, upstream: Upstream, dag_id: str) -> Cost:
         ours_s=_union_s(_attempts(stack.warehouse_url, dag_id, run_id)),
         tasks=len(tasks),
         requests=len(requests),
+        requests_of=_requests_of_tasks(stack.warehouse_url, dag_id, run_id),
         refused=sum(entry["status"] == 429 for entry in requests),
         first_to_last_request_s=max(moments) - min(moments) if moments else 0.0,
         task_rss_mb=memory.peaks_mb,
+        cpu_s=used,
     )
 
 
@@ -141,6 +151,17 @@ def _attempts(database_url: str, dag_id: str, run_id: str) -> list[tuple[float, 
             (dag_id, run_id),
         ).fetchall()
     return [(start.timestamp(), end.timestamp()) for start, end in found]
+
+
+def _requests_of_tasks(database_url: str, dag_id: str, run_id: str) -> dict[str, int]:
+    """Return what the mirror's own ledger says each task sent, mapped ones taken together."""
+    with psycopg.connect(database_url) as connection:
+        found = connection.execute(
+            f"select task_id, sum(requests) from {SCHEMA}.sync_runs"
+            " where dag_id = %s and run_id = %s group by task_id order by min(id)",
+            (dag_id, run_id),
+        ).fetchall()
+    return {str(task): int(requests) for task, requests in found}
 
 
 def _span(start: str | None, end: str | None) -> tuple[float, float]:
