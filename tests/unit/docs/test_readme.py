@@ -71,7 +71,9 @@ def test_missing_markers_are_named() -> None:
 
 
 def test_the_settings_and_their_defaults_are_those_of_the_code() -> None:
-    documented = {code(row[0]): json.loads(code(row[1])) for row in rows_below("Key of `intra42_config`")}
+    documented = {
+        code(row[0]): json.loads(code(row[1])) for row in rows_below("Key of `intra42_config`")
+    }
     defaults = {field.name: getattr(Config(), field.name) for field in fields(Config)}
     assert documented == json.loads(json.dumps(defaults))
 
