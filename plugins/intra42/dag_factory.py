@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from copy import deepcopy
 from datetime import UTC, datetime, timedelta
 
 from airflow.sdk import DAG, BaseOperator, CronDataIntervalTimetable, Param, TaskGroup
@@ -113,7 +114,8 @@ def build_dag(
         start_date=datetime(2024, 1, 1, tzinfo=UTC),
         catchup=False,
         max_active_runs=1,
-        params=dict(_PARAMS),
+        # A Param remembers what it last resolved, so no two DAGs may share one.
+        params=deepcopy(_PARAMS),
         render_template_as_native_obj=True,
         tags=["intra42", *tags],
         doc_md=_DOC.format(title=title, what=what),

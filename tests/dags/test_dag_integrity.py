@@ -1,19 +1,17 @@
 from __future__ import annotations
 
-import socket
-import sqlite3
+import os
 import subprocess
 import sys
 import time
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pendulum
 import psycopg
 import pytest
 from airflow.dag_processing.dagbag import DagBag
-from airflow.sdk import DAG, Connection, Variable
+from airflow.sdk import DAG
 from airflow.sdk.exceptions import AirflowException
 from airflow.serialization.encoders import coerce_to_core_timetable
 from airflow.serialization.serialized_objects import DagSerialization
@@ -64,31 +62,65 @@ def test_a_dag_file_parses_in_a_moment() -> None:
     assert time.process_time() - started < 2
 
 
-def test_parsing_asks_no_network_no_database_no_variable_and_no_connection(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    asked: list[str] = []
+PARSE = """
+import socket, sqlite3, sys
+import psycopg
+from airflow.dag_processing.dagbag import DagBag
+from airflow.sdk import Connection, Variable
 
-    def refuse(what: str) -> Any:
-        def refused(*_: Any, **__: Any) -> Any:
-            asked.append(what)
-            raise AssertionError(what)
+asked = []
 
-        return refused
+def refuse(what):
+    def refused(*_, **__):
+        asked.append(what)
+        raise AssertionError(what)
+    return refused
 
-    monkeypatch.setattr(socket.socket, "connect", refuse("network"))
-    monkeypatch.setattr(socket, "getaddrinfo", refuse("name service"))
-    monkeypatch.setattr(sqlite3.dbapi2, "connect", refuse("metadata database"))
-    monkeypatch.setattr(psycopg.Connection, "connect", refuse("warehouse"))
-    monkeypatch.setattr(Variable, "get", refuse("variable"))
-    monkeypatch.setattr(Connection, "get", refuse("connection"))
-    # Our modules anew as well: a worker imports them when it parses.
-    for name in [name for name in sys.modules if name.partition(".")[0] == "intra42"]:
-        monkeypatch.delitem(sys.modules, name)
-    bag = DagBag(str(REPOSITORY / "dags"))
-    assert bag.import_errors == {}
-    assert len(bag.dags) == 2
-    assert asked == []
+socket.socket.connect = refuse("network")
+socket.getaddrinfo = refuse("name service")
+sqlite3.dbapi2.connect = refuse("metadata database")
+psycopg.connect = psycopg.Connection.connect = refuse("warehouse")
+Variable.get = refuse("variable")
+Connection.get = refuse("connection")
+{before}
+bag = DagBag(sys.argv[1])
+assert bag.import_errors == {{}}, bag.import_errors
+assert len(bag.dags) == 2
+assert asked == [], asked
+"""
+
+
+def in_a_fresh_process(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    path = os.pathsep.join([str(REPOSITORY / "plugins"), os.environ.get("PYTHONPATH", "")])
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        env=os.environ | {"PYTHONPATH": path},
+    )
+
+
+def test_parsing_asks_no_network_no_database_no_variable_and_no_connection() -> None:
+    folder = str(REPOSITORY / "dags")
+    done = in_a_fresh_process(PARSE.format(before=""), folder)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("before", "what"),
+    [
+        ("socket.create_connection(('127.0.0.1', 9))", "name service"),
+        ("Variable.get('intra42_config')", "variable"),
+        ("psycopg.connect('')", "warehouse"),
+    ],
+)
+def test_the_watch_over_parsing_notices(before: str, what: str) -> None:
+    watched = f"try: {before}\nexcept AssertionError: pass"
+    done = in_a_fresh_process(PARSE.format(before=watched), str(REPOSITORY / "dags"))
+    assert done.returncode == 1
+    assert f"AssertionError: ['{what}']" in done.stderr
 
 
 @BOTH
@@ -129,7 +161,16 @@ def test_a_scheduled_run_has_the_interval_between_two_ticks(
 @BOTH
 def test_the_tasks_are_those_of_the_catalogue(dag_id: str) -> None:
     wanted = {"open_run", *tables_of(dag_id).values(), *REFRESH}
+    if dag_id == NIGHTLY:
+        wanted.add("primary.audit")
     assert set(dag_of(dag_id).task_ids) == wanted
+
+
+def test_the_audit_of_the_nightly_comes_after_all_tables_and_before_the_refresh() -> None:
+    dag = dag_of(NIGHTLY)
+    for task_id in tables_of(NIGHTLY).values():
+        assert "primary.audit" in after(dag, task_id)
+    assert after(dag, "primary.audit") == set(REFRESH)
 
 
 @BOTH
@@ -239,6 +280,13 @@ def test_the_trigger_form_takes(name: str, value: object) -> None:
     assert dag_of(NIGHTLY).params.get_param(name).resolve(value) == value
 
 
+def test_a_value_given_to_one_dag_does_not_become_the_default_of_another() -> None:
+    first = load_dag(NIGHTLY)
+    assert first.params.get_param("updated_from").resolve("2026-01-01T00:00:00Z")
+    for dag_id in (NIGHTLY, INCREMENTAL):
+        assert load_dag(dag_id).params.validate()["updated_from"] is None
+
+
 def test_the_plugins_folder_loads_and_leaves_our_package_importable() -> None:
     code = """
 from airflow import plugins_manager
@@ -247,8 +295,6 @@ assert plugins_manager.get_import_errors() == {}, plugins_manager.get_import_err
 import intra42.hooks, intra42.operators
 print(intra42.hooks.Intra42Hook.conn_type, intra42.operators.Intra42SyncOperator.__module__)
 """
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False
-    )
+    done = in_a_fresh_process(code)
     assert done.returncode == 0, done.stderr
     assert done.stdout.split()[-2:] == ["intra42", "intra42.operators.sync"]
