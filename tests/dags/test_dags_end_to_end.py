@@ -11,6 +11,7 @@ from tests.dags.stack import NIGHTLY, FirstNight, Stack
 
 REFERENCE = {f"reference.{resource.name}" for resource in graph.of_group("reference")}
 PRIMARY = {f"primary.{resource.name}" for resource in graph.of_group("primary")}
+AUDIT = {"primary.audit"}
 REFRESH = {f"refresh_ongoing.{name}" for name in ("plan", "refetch", "delete_missing")}
 
 WALLET = "select wallet from intra42.users where id = %s"
@@ -72,7 +73,7 @@ def test_after_the_runs_of_a_day_the_mirror_equals_the_api(loaded: Stack) -> Non
     for _ in range(2):
         night = loaded.nightly()
         assert night.states == dict.fromkeys(
-            {"open_run"} | REFERENCE | PRIMARY | REFRESH, "success"
+            {"open_run"} | REFERENCE | PRIMARY | AUDIT | REFRESH, "success"
         )
     assert night.state == "success"
     assert loaded.differences() == []
@@ -82,7 +83,7 @@ def test_xcom_holds_only_counts_and_chunk_numbers(first_night: FirstNight) -> No
     xcoms = dict(first_night.run.xcoms)
     assert xcoms.pop(("open_run", -1)) is None
     assert xcoms.pop(("refresh_ongoing.plan", -1)) == [[1]]
-    assert {task_id for task_id, _ in xcoms} >= REFERENCE | PRIMARY
+    assert {task_id for task_id, _ in xcoms} >= REFERENCE | PRIMARY | AUDIT
     for (task_id, _), value in xcoms.items():
         assert all(type(count) is int for count in value.values()), task_id
         assert len(json.dumps(value)) < 300
@@ -130,7 +131,7 @@ def test_an_explicit_window_reads_only_what_changed_in_it(loaded: Stack) -> None
 
     assert run.state == "success"
     done = dict.fromkeys({"open_run"} | PRIMARY, "success")
-    assert run.states == done | dict.fromkeys(REFERENCE | REFRESH, "skipped")
+    assert run.states == done | dict.fromkeys(REFERENCE | AUDIT | REFRESH, "skipped")
     changed = [loaded.value(WALLET, people[n]) == 101 + n for n in range(3)]
     assert changed == [False, True, False]
     assert loaded.query(SPANS, run.run_id) == [(start, end)]
