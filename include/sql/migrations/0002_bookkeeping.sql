@@ -88,11 +88,13 @@ comment on table intra42.history_queue is
 create table intra42.history_chunks (
   dag_id text not null,
   resource text not null,
+  reader text not null default '',
   users bigint[] not null,
   after bigint not null default 0,
-  primary key (dag_id, resource)
+  primary key (dag_id, resource, reader)
 );
 comment on table intra42.history_chunks is 'The queued users that are being read together, and how far.';
+comment on column intra42.history_chunks.reader is 'The run, where it reads an explicit window; else empty.';
 comment on column intra42.history_chunks.after is 'The largest row id already stored; the next page starts behind it.';
 
 create table intra42.outsiders (

@@ -1,6 +1,6 @@
 -- All mirrored users, or those of some campuses; a chunk that was begun is read from its start.
 with restarted as (
-  delete from intra42.history_chunks where dag_id = %(dag_id)s and resource = %(resource)s
+  delete from intra42.history_chunks where dag_id = %(dag_id)s and resource = %(resource)s and reader = ''
 )
 insert into intra42.history_queue as q (dag_id, resource, user_id, run_id)
 select %(dag_id)s, %(resource)s, u.id, %(run_id)s

@@ -3,6 +3,7 @@ with chunk as (
   select distinct q.user_id
   from intra42.history_queue as q
   where q.resource = %(resource)s and (q.dag_id = %(dag_id)s or %(all_dags)s)
+    and (%(only_run)s::text is null or q.run_id = %(only_run)s)
   order by q.user_id
   limit 100
 )

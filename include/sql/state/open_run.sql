@@ -5,5 +5,6 @@ values (
   nextval('intra42.request_seq'),
   null
 )
-on conflict (dag_id, run_id) do update set opened_at = now()
+-- A run that is cleared looks at everything again.
+on conflict (dag_id, run_id) do update set opened_at = now(), first_seq = excluded.first_seq
 returning first_seq

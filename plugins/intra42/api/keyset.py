@@ -134,17 +134,18 @@ class _Keyset:
         """Return a page from id `lowest` on whose rows agree with its own total."""
         for ask in range(1, ASKS + 1):
             answer = self._ask(lowest)
-            rows, want = len(answer.records), min(answer.per_page, answer.total)
-            if rows == want:
+            rows, want = _distinct(answer.records), min(answer.per_page, answer.total)
+            # A row that comes twice hides another one.
+            if rows == want == len(answer.records):
                 return answer
             log.warning(
-                "%s: %d rows from id %d on where the API announces %d, ask %d of %d",
+                "%s: %d different rows from id %d on where the API announces %d, ask %d of %d",
                 *(self._label, rows, lowest, want, ask, ASKS),
             )
             if ask < ASKS:
                 self._client.pause(float(ask))
         message = (
-            f"{self._label}: {rows} rows from id {lowest} on where the API announces {want} "
+            f"{self._label}: {rows} different rows from id {lowest} on, the API announces {want} "
             f"({answer.total} in all), {ASKS} times"
         )
         raise IncompleteListing(message)
@@ -182,3 +183,9 @@ class _Keyset:
             )
             raise RangeIgnored(message)
         return ids
+
+
+def _distinct(records: list[Any]) -> int:
+    """Count records, those with the same usable id once."""
+    ids = [value for value in map(record_id, records) if value is not None]
+    return len(records) - (len(ids) - len(set(ids)))

@@ -17,12 +17,13 @@ from intra42.api.pagination import Page
 from intra42.catalog.model import Resource
 from intra42.errors import DeleteRefused, NoWitness
 from intra42.statements import compose, table
-from intra42.sync.reading import Reader, derive_from
+from intra42.sync.reading import Reader, derive_from, ids_of
 from intra42.sync.work import Work, chunked
 
 log = logging.getLogger(__name__)
 
-_PLACES = 99  # ids a request, one place kept for the witness
+_WITNESSES = 5  # any one of them will do: another may have gone too
+_PLACES = 100 - _WITNESSES
 _DAY = timedelta(hours=24)
 _ASKED_FOR = timedelta(days=30)
 
@@ -37,7 +38,7 @@ def ask(work: Work, reader: Reader, ids: Sequence[int]) -> set[int]:
     if returned or not ids:
         return returned
     witness = _witness(work, reader.resource, ids)
-    if witness is None:
+    if not witness:
         message = (
             f"{reader.resource.name}: none of {len(ids)} ids came back (first id {ids[0]}), and no "
             "other row is known that could witness their absence; nothing is deleted"
@@ -58,7 +59,7 @@ def ask_again(work: Work, reader: Reader, ids: Sequence[int]) -> dict[int, Answe
     gone: dict[int, Answer] = {}
     for part in chunked(ids, _PLACES):
         witness = _witness(work, reader.resource, ids)
-        if witness is None:
+        if not witness:
             message = (
                 f"{reader.resource.name}: no row is left that could witness the absence of "
                 f"{len(ids)} ids; nothing is deleted"
@@ -69,12 +70,15 @@ def ask_again(work: Work, reader: Reader, ids: Sequence[int]) -> dict[int, Answe
     return gone
 
 
-def _read_with(reader: Reader, ids: Sequence[int], witness: int) -> tuple[set[int], Answer]:
-    returned, answer = _read(reader, [*ids, witness])
+def _read_with(
+    reader: Reader, ids: Sequence[int], witness: Sequence[int]
+) -> tuple[set[int], Answer]:
+    returned, answer = _read(reader, [*ids, *witness])
     if not returned:
         message = (
-            f"{reader.resource.name}: id {witness}, which was there before, did not come back "
-            f"beside {len(ids)} ids; the answer is not believed and nothing is deleted"
+            f"{reader.resource.name}: ids {', '.join(map(str, witness))}, which were there before, "
+            f"did not come back beside {len(ids)} others; the answer is not believed and nothing "
+            "is deleted"
         )
         raise NoWitness(message)
     return returned, answer
@@ -86,19 +90,16 @@ def _read(reader: Reader, ids: Sequence[int]) -> tuple[set[int], Answer]:
 
     def note(page: Page) -> None:
         answers.append(page.answer)
-        for record in page.records:
-            if isinstance(record, dict) and isinstance(record.get("id"), int):
-                returned.add(record["id"])
+        returned.update(ids_of(page))
 
     reader.read_by({"filter[id]": ",".join(map(str, sorted(ids)))}, note)
     return returned & set(ids), answers[-1]
 
 
-def _witness(work: Work, resource: Resource, ids: Iterable[int]) -> int | None:
+def _witness(work: Work, resource: Resource, ids: Iterable[int]) -> list[int]:
     statement = compose("absence/witness", target=table(resource.name))
-    values = {"resource": resource.name, "ids": sorted(ids)}
-    row = work.connection.execute(statement, values).fetchone()
-    return None if row is None else int(row[0])
+    values = {"resource": resource.name, "ids": sorted(ids), "witnesses": _WITNESSES}
+    return [row[0] for row in work.connection.execute(statement, values).fetchall()]
 
 
 def lately_buried(work: Work, resource: Resource) -> list[int]:

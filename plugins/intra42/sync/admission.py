@@ -76,9 +76,16 @@ def _admit_chunk(
         return set()
     users = [known] if known else collect(work, "users", {"filter[id]": _csv(chosen)})
     users = [
-        ([row for row in rows if row.id in chosen and is_wanted(row.record)], [], answer)
-        for rows, _unfit, answer in users
+        (
+            [row for row in rows if row.id in chosen and is_wanted(row.record)],
+            [item for item in unfit if item.id in chosen],
+            answer,
+        )
+        for rows, unfit, answer in users
     ]
+    for _rows, unfit, answer in users:
+        if unfit:
+            work.commit(lambda u=unfit, a=answer: park(work, graph.get("users"), u, a))  # type: ignore[misc]
     entering = {row.id for rows, _unfit, _answer in users for row in rows}
     if entering:
         _store(work, users, memberships, entering)

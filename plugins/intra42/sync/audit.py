@@ -20,7 +20,7 @@ from intra42.errors import DeleteRefused
 from intra42.statements import compose, table
 from intra42.sync import absence
 from intra42.sync.loading import Trust
-from intra42.sync.reading import Reader, lock
+from intra42.sync.reading import Reader, ids_of, lock
 from intra42.sync.work import Work, chunked
 
 log = logging.getLogger(__name__)
@@ -112,6 +112,8 @@ def _find_missing_students(work: Work, budget: int) -> None:
                     *(page.answer.total, cursus_id, known),
                 )
             reader.absorb(page, Trust.LISTING, lambda: None)
+            if _left(work, budget) <= 0:
+                break
 
 
 def _count_in_turn(work: Work, audits: Sequence[_Audit], first_seq: int, budget: int) -> None:
@@ -133,17 +135,17 @@ def _count_in_turn(work: Work, audits: Sequence[_Audit], first_seq: int, budget:
 
 def _compare(work: Work, item: _Audit, users: Sequence[int], budget: int) -> None:
     """Compare the number of rows of `users`; halve them until a difference is cornered."""
-    answer = _count(work, item, users) if item.counts_can_be_trusted else None
-    if answer is None:
+    page = _count(work, item, users) if item.counts_can_be_trusted else None
+    if page is None:
         _read_whole(work, item, users, budget)
         return
+    answer = page.answer
     ours = _mirrored(work, item, users)
     if answer.total == len(ours) + _parked(work, item, users):
         _mark(work, item, users, answer, len(ours))
     elif answer.total == len(answer.records):
         # All of them are on this page: what it does not show is suspect.
-        shown = {record.get("id") for record in answer.records if isinstance(record, dict)}
-        item.suspects |= ours - shown
+        item.suspects |= ours - ids_of(page)
         _mark(work, item, users, answer, len(ours))
     elif len(users) == 1:
         _read_whole(work, item, users, budget)
@@ -162,7 +164,7 @@ def _filters(item: _Audit, users: Iterable[int], work: Work) -> dict[str, str]:
     return params
 
 
-def _count(work: Work, item: _Audit, users: Sequence[int]) -> Answer | None:
+def _count(work: Work, item: _Audit, users: Sequence[int]) -> Page | None:
     """Ask how many rows the API has for `users`, and store those that come with the answer.
 
     Returns None where the answer shows that it counts other rows too.
@@ -178,7 +180,7 @@ def _count(work: Work, item: _Audit, users: Sequence[int]) -> Answer | None:
         )
         item.counts_can_be_trusted = False
         return None
-    return page.answer
+    return page
 
 
 def _mirrored(work: Work, item: _Audit, users: Sequence[int]) -> set[int]:
@@ -208,7 +210,7 @@ def _read_whole(work: Work, item: _Audit, users: Sequence[int], budget: int) -> 
 
         def note(page: Page, shown: set[int] = shown, last: list[Answer] = last) -> None:
             last[:] = [page.answer]
-            shown.update(r["id"] for r in page.records if isinstance(r, dict) and r.get("id"))
+            shown.update(ids_of(page))
 
         item.reader.read_by(_filters(item, part, work), note, path=item.resource.endpoint)
         ours = _mirrored(work, item, part)

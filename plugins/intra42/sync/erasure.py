@@ -63,10 +63,10 @@ def _still_gone(work: Work, chunk: Sequence[int]) -> tuple[list[int], Answer]:
                     owner = record if field == "id" else record.get(field)
                     shown.add(owner.get("id", 0) if isinstance(owner, dict) else 0)
             last = page.answer
-        if field == "id" and witness[0] not in shown:
+        if field == "id" and not shown & set(witness):
             message = (
-                f"users: id {witness[0]}, which was there before, did not come back beside "
-                f"{len(chunk)} ids; the answer is not believed and nothing is erased"
+                f"users: ids {', '.join(map(str, witness))}, which were there before, did not come "
+                f"back beside {len(chunk)} others; the answer is not believed and nothing is erased"
             )
             raise NoWitness(message)
         gone -= shown

@@ -18,7 +18,7 @@ from intra42.errors import IncompleteListing
 from intra42.statements import compose, table
 from intra42.sync.loading import Trust, load
 from intra42.sync.parents import CHUNK, cut_all
-from intra42.sync.reading import Reader
+from intra42.sync.reading import Reader, ids_of
 from intra42.sync.rows import Cutter
 from intra42.sync.work import Work, chunked
 
@@ -29,9 +29,9 @@ _FEW_PAGES = 5
 
 def drain(work: Work, reader: Reader) -> None:
     """Read all queued users of this resource; the loader also takes what other DAGs left."""
-    waiting = work.fetch("state/queued", **_queue(work, reader.resource))[0][0]
-    if waiting:
-        log.info("%s: reading the rows of %d users by user id", reader.resource.name, waiting)
+    queued = waiting(work, reader.resource)
+    if queued:
+        log.info("%s: reading the rows of %d users by user id", reader.resource.name, queued)
     while chunk := _next_chunk(work, reader.resource):
         users, after = chunk
         if reader.resource.name == "users":
@@ -45,12 +45,24 @@ def queue_unseen_users(work: Work) -> None:
     work.commit(lambda: work.execute("scope/queue_unseen_users"))
 
 
+def waiting(work: Work, resource: Resource) -> int:
+    """Return how many users are queued for this run to read."""
+    return int(work.fetch("state/queued", **_queue(work, resource))[0][0])
+
+
 def _queue(work: Work, resource: Resource) -> dict[str, object]:
-    return {"resource": resource.name, "all_dags": work.is_loader}
+    """Return which part of the queue is ours: a run of an explicit window has its own."""
+    explicit = work.request.window is not None
+    return {
+        "resource": resource.name,
+        "all_dags": work.is_loader and not explicit,
+        "only_run": work.identity.run_id if explicit else None,
+        "reader": work.identity.run_id if explicit else "",
+    }
 
 
 def _next_chunk(work: Work, resource: Resource) -> tuple[list[int], int] | None:
-    begun = work.fetch("state/begun_chunk", resource=resource.name)
+    begun = work.fetch("state/begun_chunk", **_queue(work, resource))
     if begun:
         return begun[0][0], begun[0][1]
     statement = compose("state/next_users", target=table(resource.name), owner=_owner(resource))
@@ -106,6 +118,8 @@ def _read_rows(work: Work, reader: Reader, users: list[int], after: int) -> None
 
 def _note_clock(work: Work, resource: Resource, page: Page) -> None:
     """Give the jobs that wait for this queue their clock: that of the first answer."""
+    if work.request.window:
+        return
     work.execute(
         "state/move_waiting_jobs",
         resource=resource.name,
@@ -123,7 +137,7 @@ def _read_users(work: Work, reader: Reader, users: list[int]) -> None:
     returned: set[int] = set()
 
     def note(page: Page) -> None:
-        returned.update(record["id"] for record in page.records if isinstance(record, dict))
+        returned.update(ids_of(page))
 
     params = {"filter[id]": ",".join(map(str, users))}
     reader.read_by(params, note)
@@ -144,7 +158,7 @@ def _ask_with_witness(work: Work, reader: Reader, users: list[int]) -> set[int]:
     returned: set[int] = set()
 
     def note(page: Page) -> None:
-        returned.update(record["id"] for record in page.records if isinstance(record, dict))
+        returned.update(ids_of(page))
 
     reader.read_by({"filter[id]": ",".join(map(str, asked))}, note)
     if witness and not returned:

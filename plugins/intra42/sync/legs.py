@@ -42,15 +42,16 @@ class Job:
 
     id: int
     kind: str
+    scopes: tuple[str, ...]
     span: Window | None
     run_id: str
 
     @classmethod
     def from_row(cls, row: tuple[Any, ...]) -> Job:
         """Build a job from a row of `state/unfinished_jobs`."""
-        number, kind, _scopes, since, until, run_id = row
+        number, kind, scopes, since, until, run_id = row
         span = Window(since=since, until=until) if since else None
-        return cls(id=number, kind=kind, span=span, run_id=run_id)
+        return cls(id=number, kind=kind, scopes=tuple(scopes), span=span, run_id=run_id)
 
     @property
     def ends_with_legs(self) -> bool:
@@ -70,8 +71,16 @@ class Job:
         work.execute("state/finish_job", job_id=self.id)
 
 
+class FutureWatermark(Exception):  # says what was found, not what failed
+    """The window begins later than the API's own clock; it would show nothing."""
+
+
 def run_job(work: Work, reader: Reader, job: Job) -> None:
-    """Read all legs of `job` that are not done; the last page's commit moves the watermark."""
+    """Read all legs of `job` that are not done; the last page's commit moves the watermark.
+
+    Raises:
+        FutureWatermark: the watermark the window continues from was wrong; the job is dropped.
+    """
     if job.span:
         work.window_from = min(work.window_from or job.span.since, job.span.since)
         work.window_to = job.span.until
@@ -100,6 +109,9 @@ def _run_leg(work: Work, reader: Reader, job: Job, leg: Leg) -> None:
     first: datetime | None = None
     for page in pages:
         first = first or page.answer.sent_at
+        if job.span and job.kind == "window" and job.span.since > page.answer.date:
+            work.commit(lambda: work.execute("state/finish_job", job_id=job.id))
+            raise FutureWatermark
         if job.span:
             _refuse_foreign_rows(reader.resource, job.span, page, leg)
         cheaper = page.number == 1 and _chunks_if_cheaper(work, reader.resource, leg, page)

@@ -42,7 +42,11 @@ def linked_ids(elements: Any) -> list[int]:
     if not isinstance(elements, list):
         return []
     ids = (element.get("id") for element in elements if isinstance(element, dict))
-    return [number for number in ids if isinstance(number, int) and not isinstance(number, bool)]
+    return [
+        number
+        for number in ids
+        if isinstance(number, int) and not isinstance(number, bool) and 0 < number < 2**63
+    ]
 
 
 def resolve(work: Work, resource: Resource, rows: Sequence[Row]) -> None:
@@ -106,8 +110,14 @@ def exploded(resource: Resource, records: Iterable[Any]) -> Iterable[Any]:
     return (
         {**inner, "..": outer} if isinstance(inner, dict) else inner
         for outer in records
-        for inner in (outer.get(resource.explode) or [] if isinstance(outer, dict) else [outer])
+        for inner in _inner(outer, resource.explode)
     )
+
+
+def _inner(outer: Any, field: str) -> list[Any]:
+    """Return the list inside a record; what is no list cannot be cut and will be parked whole."""
+    value = outer.get(field) if isinstance(outer, dict) else [outer]
+    return value if isinstance(value, list) else [[value]]
 
 
 def replace_links(work: Work, resource: Resource, rows: Sequence[Row], answer: Any) -> None:

@@ -11,8 +11,9 @@ from psycopg.types.json import Jsonb
 
 from intra42.catalog.model import Resource
 from intra42.config import Window
-from intra42.sync import history, window
-from intra42.sync.legs import Job, Leg, run_job
+from intra42.errors import NoWitness
+from intra42.sync import absence, history, window
+from intra42.sync.legs import FutureWatermark, Job, Leg, run_job
 from intra42.sync.reading import Reader, derive_from, lock
 from intra42.sync.window import Scope
 from intra42.sync.work import Work, chunked
@@ -51,7 +52,12 @@ def _continue(work: Work, reader: Reader) -> None:
     """Go on from the watermarks; what has none is loaded whole, by the loader only."""
     begun_by_this_run = _run_unfinished(work, reader)
     if work.request.full_refresh:
-        _begin_full(work, reader, window.scopes(reader.resource, work.config))
+        known, missing = _watermarks(work, reader.resource)
+        if missing and not work.is_loader:
+            _begin_first(work, reader, missing)
+        wanted = window.scopes(reader.resource, work.config) if work.is_loader else tuple(known)
+        if wanted:
+            _begin_full(work, reader, wanted)
         return
     if reader.resource.silent and work.is_loader and reader.resource.name != "users":
         # All of it is read every night anyway, so a window would be asked twice.
@@ -61,9 +67,7 @@ def _continue(work: Work, reader: Reader) -> None:
     if missing:
         _begin_first(work, reader, missing)
     if known and not begun_by_this_run:
-        lookback = timedelta(minutes=work.config.lookback_minutes)
-        for group in window.groups(known):
-            _begin_window(work, reader, group, lookback)
+        _read_windows(work, reader, known)
     _run_unfinished(work, reader)
     if reader.resource.name == "users" and work.is_loader:
         history.queue_unseen_users(work)
@@ -119,8 +123,8 @@ def _begin_first(work: Work, reader: Reader, missing: Sequence[Scope]) -> None:
 def _queued_for(work: Work, resource: Resource, missing: Sequence[Scope]) -> bool:
     """Tell whether an unfinished first load already covers all of `missing`."""
     covered: set[str] = set()
-    for row in work.fetch("state/unfinished_jobs", resource=resource.name):
-        covered.update(row[2] if row[1] in {"first", "full"} else ())
+    for job in _unfinished(work, resource):
+        covered.update(() if job.ends_with_legs else job.scopes)
     return {scope.key for scope in missing} <= covered
 
 
@@ -155,16 +159,29 @@ def _queue_everyone(work: Work, resource: Resource, kind: str, wanted: Sequence[
     )
 
 
-def _begin_window(work: Work, reader: Reader, group: window.Group, lookback: timedelta) -> None:
-    now = work.client.last_date or work.fetch("state/latest_clock")[0][0]
-    span = window.since_watermark(group.watermark, lookback, now)
-    if group.watermark > now:
-        log.warning(
-            "%s: the watermark %s is later than the API's clock %s; reading the last 24 hours",
-            *(reader.resource.name, group.watermark, now),
-        )
-    work.window_from = min(work.window_from or span.since, span.since)
-    _begin(work, reader.resource, "window", span, group.scopes)
+def _read_windows(work: Work, reader: Reader, known: Mapping[Scope, datetime]) -> None:
+    """Read what changed since the watermarks.
+
+    A watermark later than the API's own clock is wrong, which its first answer shows at the latest:
+    the last 24 hours are read instead.
+    """
+    lookback = timedelta(minutes=work.config.lookback_minutes)
+    for _attempt in range(2):
+        now = work.client.last_date or work.fetch("state/latest_clock")[0][0]
+        for group in window.groups(known):
+            span = window.since_watermark(group.watermark, lookback, now)
+            if group.watermark > now:
+                log.warning(
+                    "%s: the watermark %s is later than the API's clock %s; "
+                    "reading the last 24 hours",
+                    *(reader.resource.name, group.watermark, now),
+                )
+            _begin(work, reader.resource, "window", span, group.scopes)
+        try:
+            _run_unfinished(work, reader)
+        except FutureWatermark:
+            continue
+        return
 
 
 def _begin(
@@ -178,8 +195,8 @@ def _begin(
             "state/begin_job",
             resource=resource.name,
             kind=kind,
-            # Users and windows have their scopes at the legs.
-            scopes=[],
+            # A window's scopes are those of its legs; an explicit one has none.
+            scopes=[scope.key for scope in wanted] if kind in {"first", "full"} else [],
             window_from=span.since if span else None,
             window_to=span.until if span else None,
         )
@@ -254,16 +271,24 @@ def _legs_of_strays(
 
 def _unfinished_of_run(work: Work, resource: Resource, kind: str, span: Window | None) -> bool:
     """Tell whether this run has such a job to go on with; one that is done is read anew."""
-    jobs = map(Job.from_row, work.fetch("state/unfinished_jobs", resource=resource.name))
     wanted = (kind, work.identity.run_id, span)
-    return any((job.kind, job.run_id, job.span) == wanted for job in jobs)
+    return any((job.kind, job.run_id, job.span) == wanted for job in _unfinished(work, resource))
+
+
+def _unfinished(work: Work, resource: Resource) -> list[Job]:
+    """Return the jobs to go on with; a run of an explicit window has only its own."""
+    rows = work.fetch(
+        "state/unfinished_jobs",
+        resource=resource.name,
+        explicit=work.request.window is not None,
+    )
+    return [Job.from_row(row) for row in rows]
 
 
 def _run_unfinished(work: Work, reader: Reader) -> bool:
     """Run the jobs that are not finished; tell whether one of this run was a window."""
     begun = False
-    for row in work.fetch("state/unfinished_jobs", resource=reader.resource.name):
-        job = Job.from_row(row)
+    for job in _unfinished(work, reader.resource):
         begun = begun or (job.kind == "window" and job.run_id == work.identity.run_id)
         run_job(work, reader, job)
     return begun
@@ -271,8 +296,7 @@ def _run_unfinished(work: Work, reader: Reader) -> bool:
 
 def _finish_drained(work: Work, reader: Reader) -> None:
     """End the jobs that only waited for queued users, now that nobody is queued any more."""
-    for row in work.fetch("state/unfinished_jobs", resource=reader.resource.name):
-        job = Job.from_row(row)
+    for job in _unfinished(work, reader.resource):
         if not job.ends_with_legs:
             work.commit(lambda job=job: job.finish(work, reader.resource))  # type: ignore[misc]
 
@@ -290,6 +314,17 @@ def _retry_parked(work: Work, reader: Reader) -> None:
             week_ago=now - timedelta(days=7),
         )
     )
-    for chunk in chunked([row[0] for row in due], 100):
+    for chunk in chunked([row[0] for row in due], 95):
         log.info("%s: trying %d parked records again", reader.resource.name, len(chunk))
-        reader.refetch(chunk)
+        try:
+            gone = sorted(set(chunk) - absence.ask(work, reader, chunk))
+        except NoWitness as error:
+            log.warning("%s; the parked records stay", error)
+            continue
+        if gone:
+            log.info("%d parked records are gone from the API and forgotten", len(gone))
+            work.commit(
+                lambda gone=gone: work.execute(  # type: ignore[misc]
+                    "load/forget_parked", resource=reader.resource.name, ids=gone
+                )
+            )

@@ -34,6 +34,7 @@ class Reader:
         self.work = work
         self.resource = resource
         self.cutter = Cutter(resource, work.config.cursus_ids)
+        self.unreadable = 0  # records without a usable id
         self._order = {column.name: number for number, column in enumerate(resource.columns)}
 
     def absorb(self, page: Page, trust: Trust, checkpoint: Callable[[], Any]) -> None:
@@ -75,10 +76,6 @@ class Reader:
         )
         for page in pages:
             self.absorb(page, Trust.DIRECT, lambda page=page: checkpoint(page))  # type: ignore[misc]
-
-    def refetch(self, ids: Sequence[int]) -> None:
-        """Read rows by their ids, at most 100."""
-        self.read_by({"filter[id]": ",".join(map(str, ids))}, lambda _page: None)
 
     def report_notes(self) -> None:
         """Say once what was odd about the records of this task."""
@@ -164,6 +161,17 @@ class Reader:
                 self.work, self._users(candidates), enrolled=False, remember=False
             )
         return set()
+
+
+def ids_of(page: Page) -> set[int]:
+    """Return the usable ids of a page's records."""
+    return {
+        number
+        for record in page.records
+        if isinstance(record, dict)
+        and isinstance(number := record.get("id"), int)
+        and not isinstance(number, bool)
+    }
 
 
 def store(

@@ -37,7 +37,7 @@ def sync_reference(work: Work, resource: Resource) -> None:
             seen = _read_all(work, reader, resource.endpoint)
         _reread_unlisted(work, resource, seen)
         if resource.listed:
-            _mark_listed(work, resource, seen)
+            _mark_listed(work, reader, seen)
     finally:
         reader.report_notes()
 
@@ -70,6 +70,7 @@ def _absorb(work: Work, reader: Reader, pages: Iterable[Page]) -> set[int]:
         resolve(work, reader.resource, rows)
         seen.update(row.id for row in rows)
         seen.update(item.id for item in unfit if item.id is not None)
+        reader.unreadable += sum(item.id is None for item in unfit)
 
         def step(rows: list[Any] = rows, unfit: list[Any] = unfit, page: Page = page) -> None:
             work.counts.records += len(page.records)
@@ -100,7 +101,9 @@ def _achievements_by_campus(work: Work, reader: Reader, campuses: Iterable[int])
         except NotFound:
             log.warning("campus %d is not listed by the API: no achievements for it", campus_id)
             continue
-        if existing(work, "campuses", [campus_id]):
+        if not ids:
+            log.warning("campus %d: an empty list of achievements is not believed", campus_id)
+        elif existing(work, "campuses", [campus_id]):
             pairs = {campus_id: existing(work, "achievements", ids)}
             _link(work, pairs, last[0].answer)
         seen |= ids
@@ -119,6 +122,8 @@ def _achievements_by_catalogue(work: Work, reader: Reader) -> set[int]:
     last: list[Page] = []
     pages = numbered(work.client, "/v2/achievements", {}, page_size=100)
     seen = _absorb(work, reader, _noting_names(_remembering_last(pages, last), named))
+    if not seen:
+        return seen
     campuses = {name: number for number, name in work.fetch("scope/campus_names")}
     pairs: dict[int, set[int]] = {number: set() for number in campuses.values()}
     for achievement_id in existing(work, "achievements", seen & named.keys()):
@@ -166,12 +171,24 @@ def _reread_unlisted(work: Work, resource: Resource, seen: set[int]) -> None:
         fetch_by_id(work, resource, [row[0] for row in rows])
 
 
-def _mark_listed(work: Work, resource: Resource, seen: set[int]) -> None:
+def _mark_listed(work: Work, reader: Reader, seen: set[int]) -> None:
+    """Set `listed` to whether this complete listing had the row.
+
+    A run about some campuses only, or one that met records it could not read, has not seen all:
+    it only says what is listed.
+    """
+    resource = reader.resource
     if not seen:
         log.warning("%s: an empty listing is not believed; `listed` stays", resource.name)
         return
     statement: sql.Composed = compose("load/mark_listed", target=table(resource.name))
-    values = {**work.names, "seen": sorted(seen), "synced_at": work.client.last_date}
+    partial = work.request.restricted or reader.unreadable > 0
+    values = {
+        **work.names,
+        "seen": sorted(seen),
+        "partial": partial,
+        "synced_at": work.client.last_date,
+    }
     changed = work.commit(lambda: work.connection.execute(statement, values).rowcount)
     if changed:
         log.info("%s: `listed` changed for %d rows", resource.name, changed)

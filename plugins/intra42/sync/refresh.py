@@ -26,7 +26,7 @@ _MAX_TASKS = 12  # mapped tasks cost about as much as a request each; more would
 def drain_leftovers(work: Work) -> None:
     """Read the history of users who entered after the task of some table had already run."""
     for resource in graph.of_group("primary"):
-        if work.fetch("state/queued", resource=resource.name, all_dags=work.is_loader)[0][0]:
+        if history.waiting(work, resource):
             lock(work, resource)
             reader = Reader(work, resource)
             history.drain(work, reader)

@@ -111,10 +111,8 @@ class Cutter:
         )
 
     def _first_configured(self, column: Column, value: Any) -> Any:
-        if value is _MISSING or value is None:
-            return value
         if not isinstance(value, list):
-            message = f"{'.'.join(column.path)} is not a list"
+            message = f"{'.'.join(column.path)} is missing or not a list"
             raise UnfitError(message)
         return next((number for number in self._cursus_ids if number in value), None)
 

@@ -59,11 +59,8 @@ def questions(mirror, path):
     ("path", "number"),
     [
         ("/v2/cursus/21/users", 2),
-        ("/v2/campus_users", 2),
-        ("/v2/cursus_users", 2),
         ("/v2/projects_users", 3),
         ("/v2/achievements_users", 2),
-        ("/v2/coalitions_users", 1),
         ("/v2/cursus/21/projects", 3),
     ],
 )

@@ -213,6 +213,7 @@ def test_a_row_found_gone_is_not_brought_back_by_an_older_page(town):
 def test_a_row_seen_after_the_proof_is_not_deleted(town):
     """The quarter hour sees a row come back while the nightly run was about to delete it."""
     world = town.sim.world
+    town.config["nightly_audit_requests"] = 0
     world.hide("cursus_users", 1010)
     plain = town.task
 

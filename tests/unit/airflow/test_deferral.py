@@ -108,9 +108,6 @@ def test_a_task_that_goes_on_asks_first_for_the_page_it_did_not_get(
     assert stack.value("select count(*) from intra42.users") > stored
 
 
-@pytest.mark.xfail(
-    strict=True, reason="an interrupted first load of users is listed once more after its end"
-)
 def test_a_first_load_that_was_interrupted_asks_for_no_page_twice(
     stack: Stack, sim: Simulator, users: Intra42Operator
 ) -> None:
