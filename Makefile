@@ -32,6 +32,14 @@ demo: setup ## Run both DAGs against the simulator, then stay up until Ctrl-C (O
 test: setup lint ## Lint, then run the whole test suite
 	@exec $(BIN)/python -m pytest $(PYTEST_ARGS)
 
+# Several of them may run side by side: each tells other histories.
+HISTORIES := 1000
+
+.PHONY: test-deep
+test-deep: setup ## Tell a thousand random histories of the mirror; takes hours (HISTORIES=n)
+	@exec env INTRA42_CONVERGENCE=deep INTRA42_HISTORIES=$(HISTORIES) \
+	  $(BIN)/python -m pytest tests/convergence $(PYTEST_ARGS)
+
 .PHONY: bench
 bench: setup ## Run the benchmarks; the result is bench/results/latest.json
 	@exec $(BIN)/python -m bench
