@@ -41,12 +41,15 @@ PATHS = [
 
 
 def trouble(mirror, kinds):
-    """Plan each fault once for the first page and once for the second one of every listing."""
+    """Plan each fault for the first and for a later request of every listing, never twice in a row.
+
+    A token that is refused twice is a wrong one, not one that expired.
+    """
     return [
-        mirror.sim.faults.add(kind, path, skip=skip + 3 * number, **options)
+        mirror.sim.faults.add(kind, path, skip=2 * number + skip, **options)
         for number, (kind, options) in enumerate(kinds.items())
         for path in PATHS
-        for skip in (0, 1)
+        for skip in (0, 2 * len(kinds))
     ]
 
 
