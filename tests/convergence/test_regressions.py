@@ -20,3 +20,12 @@ def test_the_witness_of_an_erasure_may_have_been_anonymised(story):
     story.run(NIGHTLY)
     story.sim.world.delete_user(104)
     story.two_nights()
+
+
+def test_somebody_anonymised_without_an_enrolment_is_found_in_his_attempts(story):
+    story.run(NIGHTLY)
+    story.sim.world.unregister(1030)
+    story.sim.world.anonymise(103)
+    story.wait(60)
+    story.run(NIGHTLY)
+    assert story.checks.differences() == []

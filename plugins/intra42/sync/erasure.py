@@ -13,6 +13,7 @@ from intra42.errors import DeleteRefused, NoWitness
 from intra42.statements import compose, table
 from intra42.sync import admission
 from intra42.sync.absence import lately_buried
+from intra42.sync.history import store_nested
 from intra42.sync.parents import CHUNK
 from intra42.sync.work import Work, chunked
 
@@ -44,6 +45,8 @@ def erase(work: Work) -> None:
         if gone:
             _erase(work, gone, proof)
         work.commit(lambda c=chunk: work.execute("erasure/forget_vanished", users=list(c)))  # type: ignore[misc]
+    if vanished:
+        work.commit(lambda: work.execute("erasure/scrub_anonymised"))
 
 
 def _still_gone(work: Work, chunk: Sequence[int]) -> tuple[list[int], Answer]:
@@ -62,6 +65,9 @@ def _still_gone(work: Work, chunk: Sequence[int]) -> tuple[list[int], Answer]:
                 if isinstance(record, dict):
                     owner = record if field == "id" else record.get(field)
                     shown.add(owner.get("id", 0) if isinstance(owner, dict) else 0)
+            if path == "/v2/projects_users":
+                # An account without enrolments shows nowhere else that it is anonymised.
+                store_nested(work, page, chunk)
             last = page.answer
         if field == "id" and not shown & set(witness):
             message = (

@@ -176,24 +176,13 @@ def _read_hidden(work: Work, users: Sequence[int]) -> None:
     Anonymised accounts (`3b3-` logins) are missing there and still found so; measured by a public
     client. Nested users may be stale, so they only change a row where they are clearly newer.
     """
-    resource = graph.get("users")
-    cutter = Cutter(resource)
     for chunk in chunked(users, CHUNK - 1):
         witness = [row[0] for row in work.fetch("scope/user_seen", users=list(chunk))]
         params = {"filter[user_id]": ",".join(map(str, [*chunk, *witness]))}
         found: set[int] = set()
         for page in keyset(work.client, "/v2/cursus_users", params):
             work.log_page(page)
-            nested = [r["user"] for r in page.records if isinstance(r, dict) and r.get("user")]
-            rows, _unfit = cut_all(cutter, nested)
-            found.update(row.id for row in rows)
-            rows = [row for row in rows if row.id in chunk]
-
-            def step(rows: list = rows, page: Page = page) -> None:  # type: ignore[type-arg]
-                work.counts.records += len(page.records)
-                load(work, resource, rows, page.answer, Trust.EMBEDDED)
-
-            work.commit(step)
+            found |= store_nested(work, page, chunk)
         log.info(
             "%d accounts are not listed any more; %d of them are still shown in enrolments",
             *(len(chunk), len(found & set(chunk))),
@@ -201,3 +190,18 @@ def _read_hidden(work: Work, users: Sequence[int]) -> None:
         if found & set(witness):
             vanished = sorted(set(chunk) - found)
             work.commit(lambda gone=vanished: work.execute("erasure/note_vanished", users=gone))  # type: ignore[misc]
+
+
+def store_nested(work: Work, page: Page, users: Sequence[int]) -> set[int]:
+    """Store those of `users` who are nested in the records of `page`; return whom it shows."""
+    resource = graph.get("users")
+    nested = [r["user"] for r in page.records if isinstance(r, dict) and r.get("user")]
+    rows, _unfit = cut_all(Cutter(resource), nested)
+
+    def step() -> None:
+        work.counts.records += len(page.records)
+        wanted = [row for row in rows if row.id in users]
+        load(work, resource, wanted, page.answer, Trust.EMBEDDED)
+
+    work.commit(step)
+    return {row.id for row in rows}
