@@ -49,8 +49,8 @@ class Window:
 
     def __str__(self) -> str:
         """Return the window as a log shows it."""
-        until = f"{self.until:%Y-%m-%d %H:%M:%S}" if self.until else "now"
-        return f"{self.since:%Y-%m-%d %H:%M:%S} to {until} UTC"
+        until = f"{self.until:%Y-%m-%d %H:%M:%S} UTC" if self.until else "now"
+        return f"{self.since:%Y-%m-%d %H:%M:%S} UTC until {until}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -28,14 +28,14 @@ _PARAMS = {
         type=["null", "array"],
         items={"type": "integer", "minimum": 1},
         title="Campuses",
-        description="Campus ids for this run only; empty: those of the variable intra42_config.",
+        description="JSON list for this run only, such as [1, 67]; empty: those of intra42_config.",
     ),
     "cursus_ids": Param(
         [],
         type=["null", "array"],
         items={"type": "integer", "minimum": 1},
         title="Cursus",
-        description="Cursus ids for this run only; empty: those of the variable intra42_config.",
+        description="JSON list for this run only, such as [21]; empty: those of intra42_config.",
     ),
     "full_refresh": Param(
         False,  # Param's default is positional
@@ -48,7 +48,7 @@ _PARAMS = {
         type=["null", "string"],
         format="date-time",
         title="Updated from (UTC)",
-        description="Read exactly the rows changed since then; no watermark moves, no row goes.",
+        description="Read exactly what changed since then; nothing is deleted, no watermark moves.",
     ),
     "updated_to": Param(
         None,

@@ -34,8 +34,6 @@ if TYPE_CHECKING:
 # A retry cannot help with these.
 _FINAL = (
     CatalogError,
-    ConfigError,
-    DeleteRefused,
     FatalApiError,
     NotAscending,
     NotFound,
@@ -113,6 +111,9 @@ class Intra42Operator(BaseOperator):
                 trigger=TimeDeltaTrigger(timedelta(seconds=max(1.0, error.wait_s))),
                 method_name="execute_again",
             )
+        except (ConfigError, DeleteRefused) as error:
+            # The sentence says it all; a second traceback would only hide it.
+            raise AirflowFailException(str(error)) from None
         except _FINAL as error:
             raise AirflowFailException(str(error)) from error
 

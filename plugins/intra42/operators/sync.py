@@ -9,6 +9,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowSkipException
 
 from intra42.catalog import graph
 from intra42.config import Request
+from intra42.errors import ConfigError
 from intra42.operators.base import Intra42Operator, identity_of
 from intra42.sync.opening import open_run
 from intra42.sync.primary import sync_primary
@@ -27,6 +28,13 @@ class Intra42OpenRunOperator(Intra42Operator):
         Raises:
             AirflowException: the warehouse cannot be reached; one sentence says what to set.
         """
+        unknown = sorted(set(context["dag_run"].conf or {}) - set(context["dag"].params))
+        if unknown:
+            message = (
+                f"the run's configuration has the unknown key {unknown[0]!r}; allowed are "
+                + ", ".join(sorted(context["dag"].params))
+            )
+            raise ConfigError(message)
         hook = self.hook()
         settings = hook.settings
         try:

@@ -135,7 +135,7 @@ def collect(work: Work, name: str, params: Mapping[str, str]) -> list[Batch]:
     path = resource.by_id or resource.endpoint
     batches: list[Batch] = []
     for page in keyset(work.client, path, params, page_size=CHUNK, sortable=resource.sortable):
-        work.log_page(page)
+        work.log_page(page, name)
         work.counts.records += len(page.records)
         rows, unfit = cut_all(cutter, page.records)
         batches.append((rows, unfit, page.answer))

@@ -37,6 +37,7 @@ class _Audit:
     highest: int
     users: int = 0
     rows: int = 0
+    refetched: int = 0
     suspects: set[int] = field(default_factory=set)
     counts_can_be_trusted: bool = True
 
@@ -60,7 +61,8 @@ def audit(work: Work) -> None:
     first_seq: int = work.fetch("state/run_start")[0][0]
     audits = [_begin(work, resource) for resource in graph.children_of_users()]
     _find_missing_students(work, budget)
-    _count_in_turn(work, audits, first_seq, budget)
+    # Counts must not starve the refetches, which alone find silent changes in old rows.
+    _count_in_turn(work, audits, first_seq, budget - budget // 3)
     _refetch_oldest(work, audits, first_seq, budget)
     refused: list[str] = []
     for item in audits:
@@ -71,8 +73,15 @@ def audit(work: Work) -> None:
         item.reader.report_notes()
         total, audited, oldest = work.fetch("audit/progress", resource=item.resource.name)[0]
         log.info(
-            "Audit of %s: %d users with %d rows counted now, %d of %d ever, oldest %s",
-            *(item.resource.name, item.users, item.rows, audited, total, oldest),
+            "Audit of %s: %d rows of %d users counted, %d rows refetched; %d of %d users counted "
+            "so far, longest ago %s",
+            item.resource.name,
+            item.rows,
+            item.users,
+            item.refetched,
+            audited,
+            total,
+            f"{oldest:%Y-%m-%d %H:%M} UTC" if oldest else "never",
         )
     if refused:
         raise DeleteRefused("\n".join(refused))
@@ -248,7 +257,7 @@ def _refetch_oldest(work: Work, audits: Sequence[_Audit], first_seq: int, budget
                 waiting.remove(item)
                 continue
             asked.update((name, number) for number in ids)
-            item.rows += len(ids)
+            item.refetched += len(ids)
             item.suspects |= set(ids) - absence.ask(work, item.reader, ids)
 
 
@@ -268,4 +277,4 @@ def _resolve_suspects(work: Work, item: _Audit) -> None:
     if restored:
         log.warning("%d deleted rows of %s are back", len(restored), item.resource.name)
     proven = {number: gone[number] for number in absent if number in gone}
-    absence.delete(work, item.resource, proven, item.rows)
+    absence.delete(work, item.resource, proven, max(item.rows, item.refetched))

@@ -60,7 +60,7 @@ def _still_gone(work: Work, chunk: Sequence[int]) -> tuple[list[int], Answer]:
         params = {key: ",".join(map(str, [*chunk, *witness]))}
         shown: set[int] = set()
         for page in keyset(work.client, path, params, sortable=path != "/v2/projects_users"):
-            work.log_page(page)
+            work.log_page(page, path.removeprefix("/v2/"))
             for record in page.records:
                 if isinstance(record, dict):
                     owner = record if field == "id" else record.get(field)

@@ -181,7 +181,7 @@ def _read_hidden(work: Work, users: Sequence[int]) -> None:
         params = {"filter[user_id]": ",".join(map(str, [*chunk, *witness]))}
         found: set[int] = set()
         for page in keyset(work.client, "/v2/cursus_users", params):
-            work.log_page(page)
+            work.log_page(page, "cursus_users")
             found |= store_nested(work, page, chunk)
         log.info(
             "%d accounts are not listed any more; %d of them are still shown in enrolments",

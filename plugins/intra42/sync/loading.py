@@ -111,15 +111,18 @@ def _merge(
     with work.connection.cursor() as cursor, cursor.copy(statements["copy"]) as copy:
         for row in rows:
             copy.write_row(row.values)
-    if "derive" in statements:
-        work.connection.execute(statements["derive"], values)
-    inserted, updated = work.connection.execute(statements["merge"], values).fetchone() or (0, 0)
+    # One exchange with the server for all that follows the COPY.
+    with work.connection.pipeline():
+        if "derive" in statements:
+            work.connection.execute(statements["derive"], values)
+        merged = work.connection.execute(statements["merge"], values)
+        for name in ("check", "restore", "unpark"):
+            work.connection.execute(statements[name], values)
+        # The next batch of this transaction finds the stage empty.
+        work.connection.execute(statements["empty_stage"])
+    inserted, updated = merged.fetchone() or (0, 0)
     work.counts.changed(resource.name, inserted=inserted, updated=updated)
     work.counts.unchanged += len(rows) - inserted - updated
-    for name in ("check", "restore", "unpark"):
-        work.connection.execute(statements[name], values)
-    # The next batch of this transaction finds the stage empty.
-    work.connection.execute(statements["empty_stage"])
 
 
 @cache
@@ -197,9 +200,17 @@ def park(work: Work, resource: Resource, unfit: Iterable[Unfit], answer: Answer)
 
 
 def existing(work: Work, name: str, ids: Iterable[int]) -> set[int]:
-    """Return those of `ids` that the table `name` has."""
-    wanted = sorted(set(ids))
-    if not wanted:
-        return set()
+    """Return those of `ids` that the table `name` has.
+
+    Reference rows are never deleted, so one that was found is remembered for the task.
+    """
+    wanted = set(ids)
+    known = work.present.get(name, set()) & wanted
+    if wanted <= known:
+        return known
     statement = compose("load/existing", target=sql.Identifier(SCHEMA, name))
-    return {row[0] for row in work.connection.execute(statement, {"ids": wanted})}
+    rows = work.connection.execute(statement, {"ids": sorted(wanted - known)}).fetchall()
+    found = {row[0] for row in rows}
+    if graph.get(name).group == "reference":
+        work.present.setdefault(name, set()).update(found)
+    return known | found

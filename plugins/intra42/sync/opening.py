@@ -34,12 +34,12 @@ def describe(request: Request, api: ApiSettings) -> str:
     """Return one sentence on what a run with this order does."""
     config = request.config
     campuses = (
-        f"campuses {', '.join(map(str, config.campus_ids))}"
+        f"campus {', '.join(map(str, config.campus_ids))}"
         if config.campus_ids
         else "the whole network"
     )
     cursus = ", ".join(map(str, config.cursus_ids))
-    what = "continues from the watermarks"
+    what = "continues from the watermarks (tables without one are loaded whole by the nightly)"
     if request.full_refresh:
         what = "reads everything again"
     if request.window:

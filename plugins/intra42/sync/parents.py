@@ -75,7 +75,7 @@ def fetch_by_id(work: Work, resource: Resource, ids: Iterable[int]) -> None:
 
 def _merge_pages(work: Work, resource: Resource, cutter: Cutter, pages: Iterable[Any]) -> None:
     for page in pages:
-        work.log_page(page)
+        work.log_page(page, resource.name)
         rows, unfit = cut_all(cutter, page.records)
         resolve(work, resource, rows)
 
@@ -178,7 +178,7 @@ def set_links(
     added = work.connection.execute(compose("load/add_links", **parts), values).rowcount
     work.counts.changed(name, inserted=added, deleted=removed)
     if removed or added:
-        log.info("Links %s: %d added, %d removed", name, added, removed)
+        log.info("%s: %d pairs added, %d removed", name, added, removed)
 
 
 def _keep_stubs(work: Work, name: str, ids: Iterable[int]) -> None:
@@ -194,9 +194,8 @@ def _keep_stubs(work: Work, name: str, ids: Iterable[int]) -> None:
             ).rowcount
         )
     )
-    log.warning(
-        "%d rows of %s are mentioned but not given by the API, kept as stubs: %s",
-        len(stubs),
+    log.info(
+        "%s: other rows mention %s, which the API does not give; kept with listed = false",
         name,
         ", ".join(map(str, stubs[:10])) + (", ..." if len(stubs) > 10 else ""),
     )

@@ -35,12 +35,14 @@ class Reader:
         self.resource = resource
         self.cutter = Cutter(resource, work.config.cursus_ids)
         self.unreadable = 0  # records without a usable id
+        self._entered = 0  # users of the page who entered the scope, and are stored already
         self._order = {column.name: number for number, column in enumerate(resource.columns)}
 
     def absorb(self, page: Page, trust: Trust, checkpoint: Callable[[], Any]) -> None:
         """Store what `page` holds; `checkpoint` runs in the same transaction."""
-        self.work.log_page(page)
+        self.work.log_page(page, self.resource.name)
         rows, unfit = cut_all(self.cutter, page.records)
+        self._entered = 0
         rows = [row for row in rows if self._of_our_cursus(row)]
         rows = self._of_our_users(rows, page.answer)
         resolve(self.work, self.resource, rows)
@@ -48,7 +50,7 @@ class Reader:
         def step() -> None:
             counts = self.work.counts
             counts.records += len(page.records)
-            counts.dropped += len(page.records) - len(rows) - len(unfit)
+            counts.dropped += len(page.records) - len(rows) - len(unfit) - self._entered
             store(self.work, self.resource, rows, page.answer, trust)
             park(self.work, self.resource, unfit, page.answer)
             if trust is Trust.LISTING and self.resource.name == "projects_users":
@@ -130,13 +132,14 @@ class Reader:
         known = existing(self.work, "users", (row.id for row in rows))
         entering = [row for row in rows if row.id not in known and admission.is_wanted(row.record)]
         if entering:
-            admission.admit(
+            admitted = admission.admit(
                 self.work,
                 [row.id for row in entering],
                 enrolled=True,
                 remember=False,
                 known=(entering, [], answer),
             )
+            self._entered = len(admitted)
         return [row for row in rows if row.id in known]
 
     def _admitted(self, rows: Sequence[Row]) -> set[int]:

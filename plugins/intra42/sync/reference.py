@@ -65,7 +65,7 @@ def _absorb(work: Work, reader: Reader, pages: Iterable[Page]) -> set[int]:
         if page.number == 1:
             # The listing moved while it was read, and starts again.
             seen.clear()
-        work.log_page(page)
+        work.log_page(page, reader.resource.name)
         rows, unfit = cut_all(reader.cutter, page.records)
         resolve(work, reader.resource, rows)
         seen.update(row.id for row in rows)
@@ -189,6 +189,16 @@ def _mark_listed(work: Work, reader: Reader, seen: set[int]) -> None:
         "partial": partial,
         "synced_at": work.client.last_date,
     }
-    changed = work.commit(lambda: work.connection.execute(statement, values).rowcount)
-    if changed:
-        log.info("%s: `listed` changed for %d rows", resource.name, changed)
+    rows = work.commit(lambda: work.connection.execute(statement, values).fetchall())
+    now_listed = sum(row[0] for row in rows)
+    if rows:
+        log.info(
+            "%s: %d rows are listed now, %d no longer",
+            *(resource.name, now_listed, len(rows) - now_listed),
+        )
+    if resource.name == "campuses":
+        for campus_id in sorted(set(work.config.campus_ids) - seen):
+            log.warning(
+                "campus_ids names %d, which /v2/campus does not list: no students may be found",
+                campus_id,
+            )

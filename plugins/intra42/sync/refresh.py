@@ -61,7 +61,8 @@ def plan_chunks(work: Work) -> list[list[int]]:
 
     work.commit(step)
     log.info(
-        "%d ongoing enrolments, %d of users with a new attempt: refetching %d in %d requests",
+        "%d enrolments ongoing or ended since yesterday, %d of users with a new attempt: "
+        "refetching %d in %d requests",
         *(len(rows), len(urgent), len(chosen), len(chunks)),
     )
     each = max(1, math.ceil(len(chunks) / _MAX_TASKS))

@@ -112,23 +112,37 @@ def _recorded(work: Work) -> Iterator[Work]:
 
 def _log_closing_line(work: Work, status: str) -> None:
     counts = work.counts
-    since = f"{work.window_from:%Y-%m-%d %H:%M:%S}" if work.window_from else None
-    until = f"{work.window_to:%Y-%m-%d %H:%M:%S}" if work.window_to else "now"
+    requests = work.client.usage.requests
+    tables = ", ".join(
+        f"{name} {sum(written)}" for name, written in sorted(counts.tables.items()) if any(written)
+    )
+    notes = [
+        f"; {counts.dropped} rows out of scope" if counts.dropped else "",
+        f"; written: {tables}" if len(counts.tables) > 1 and tables else "",
+    ]
     log.info(
-        "%s %s: window %s, %d requests, %d records: %d inserted, %d updated, %d unchanged, "
-        "%d deleted, %d parked%s",
+        "%s %s: %s, %d %s, %d records: %d inserted, %d updated, %d unchanged, %d deleted, "
+        "%d parked%s",
         work.identity.task_id,
         status,
-        f"{since} to {until} UTC" if since else "none",
-        work.client.usage.requests,
+        _window_text(work),
+        requests,
+        "request" if requests == 1 else "requests",
         counts.records,
         counts.inserted,
         counts.updated,
         counts.unchanged,
         counts.deleted,
         counts.parked,
-        f" ({counts.dropped} rows out of scope)" if counts.dropped else "",
+        "".join(notes),
     )
+
+
+def _window_text(work: Work) -> str:
+    if work.window_from is None:
+        return "no window"
+    until = f"{work.window_to:%Y-%m-%d %H:%M:%S} UTC" if work.window_to else "now"
+    return f"window from {work.window_from:%Y-%m-%d %H:%M:%S} UTC until {until}"
 
 
 def _begin_ledger(connection: Connection, identity: Identity, resource: str) -> int:

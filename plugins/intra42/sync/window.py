@@ -84,5 +84,5 @@ def iso(moment: datetime) -> str:
 
 def outside(window: Window, moments: Iterable[datetime | None]) -> int:
     """Count how many of `moments` lie before the window; unknown ones are not counted."""
-    start = window.since
-    return sum(1 for moment in moments if moment is not None and moment < start)
+    slack = timedelta(seconds=1)
+    return sum(1 for moment in moments if moment is not None and window.since - moment > slack)

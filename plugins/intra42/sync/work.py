@@ -93,7 +93,7 @@ class Work:
     counts: Counts = field(default_factory=Counts)
     window_from: datetime | None = None
     window_to: datetime | None = None
-    on_page: Callable[[Page], None] | None = None
+    present: dict[str, set[int]] = field(default_factory=dict)  # reference rows known to exist
 
     @property
     def config(self) -> Config:
@@ -180,14 +180,15 @@ class Work:
             self.counts.changed(name, inserted=inserted, updated=updated, deleted=deleted)
         self.client.usage.bytes, self.client.usage.retries_429 = size, retries
 
-    def log_page(self, page: Page) -> None:
-        """Say in the log what one page brought."""
+    def log_page(self, page: Page, table: str) -> None:
+        """Say in the log what one page brought, and for which table if not the task's own."""
         log.info(
-            "Page %d/%d: %d records, %d KB, %d ms",
+            "Page %d/%d: %d records, %d KB, %d ms%s",
             page.number,
             max(page.pages, page.number),
             len(page.records),
-            max(1, round(page.answer.size / 1024)) if page.answer.size else 0,
+            max(1, round(page.answer.size / 1024)) if page.records else 0,
             page.answer.elapsed_ms,
+            "" if table == self.resource else f" ({table})",
         )
         self.counts.pages += 1
