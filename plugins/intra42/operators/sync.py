@@ -28,13 +28,7 @@ class Intra42OpenRunOperator(Intra42Operator):
         Raises:
             AirflowException: the warehouse cannot be reached; one sentence says what to set.
         """
-        unknown = sorted(set(context["dag_run"].conf or {}) - set(context["dag"].params))
-        if unknown:
-            message = (
-                f"the run's configuration has the unknown key {unknown[0]!r}; allowed are "
-                + ", ".join(sorted(context["dag"].params))
-            )
-            raise ConfigError(message)
+        _refuse_unknown_keys(context)
         hook = self.hook()
         settings = hook.settings
         try:
@@ -45,6 +39,24 @@ class Intra42OpenRunOperator(Intra42Operator):
                 f"Airflow connection {self.intra42_db_conn_id} ({str(error).splitlines()[0]})"
             )
             raise AirflowException(message) from error
+
+
+def _refuse_unknown_keys(context: Context) -> None:
+    """Refuse a misspelt param, which Airflow passes on in silence.
+
+    Raises:
+        ConfigError: a key of the run's configuration is no param of the DAG.
+    """
+    dag = context.get("dag")
+    if dag is None:
+        return
+    unknown = sorted(set(context["dag_run"].conf or {}) - set(dag.params))
+    if unknown:
+        message = (
+            f"the run's configuration has the unknown key {unknown[0]!r}; allowed are "
+            + ", ".join(sorted(dag.params))
+        )
+        raise ConfigError(message)
 
 
 class Intra42SyncOperator(Intra42Operator):
