@@ -25,8 +25,9 @@ _SILENT = {"cursus_users": "level", "coalitions_users": "score", "users": "walle
 _CHILDREN = ("campus_users", "projects_users", "achievements_users")
 
 
-def watch(connection: psycopg.Connection[object]) -> None:
-    """Let the database note rows that go back in time."""
+def prepare(connection: psycopg.Connection[object]) -> None:
+    """Make an empty mirror that notes rows that go back in time."""
+    migrate(connection)
     connection.execute(_WATCH)
     for name in (*_SILENT, *_CHILDREN):
         column = _SILENT.get(name)
@@ -44,8 +45,7 @@ def pool(postgres: Postgres) -> Iterator[Pool]:
     postgres.ensure_database("convergence")
     url = postgres.url("convergence")
     with psycopg.connect(url, autocommit=True) as connection:
-        migrate(connection)
-        watch(connection)
+        prepare(connection)
         connection.execute("alter database convergence set deadlock_timeout = '50ms'")
     pool = Pool(url)
     yield pool

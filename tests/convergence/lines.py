@@ -124,6 +124,11 @@ class Pool:
                 "select pg_terminate_backend(p, 1000) from unnest(%s::int[]) as p", [pids]
             )
 
+    def forget(self) -> None:
+        """Let go of connections that a restart of the server has broken."""
+        with self._lock:
+            self._idle.clear()
+
     def close(self) -> None:
         with self._lock:
             idle, self._idle = self._idle, []

@@ -131,7 +131,8 @@ class Story:
         self.sim = school(self.per_second, self.per_hour)
         self.sim.harsh.page_cap = self.page_cap
         self.sim.start()
-        self.upstream = Upstream(self.sim)
+        audited = self.config["nightly_audit_requests"] > 0
+        self.upstream = Upstream(self.sim, in_turn=audited)
         self.checks = Checks(self.sim, self.upstream, self.reader(), self.per_second, self.per_hour)
         self._numbers = 0
         self._last: tuple[str, str, dict[str, Any]] | None = None

@@ -76,8 +76,10 @@ def _person(sim: Simulator, number: int, campus_id: int, cursus_id: int, **field
 class Upstream:
     """The school as its administration runs it."""
 
-    def __init__(self, sim: Simulator) -> None:
+    def __init__(self, sim: Simulator, *, in_turn: bool) -> None:
         self.sim = sim
+        # Whether the nightly run also looks at ended enrolments, in turn with everything else.
+        self.in_turn = in_turn
         self.world = sim.world
         self.clock = sim.clock
         # Rows that were unreadable for a while, or committed late: a watermark may have passed.
@@ -95,6 +97,13 @@ class Upstream:
     def _rows(self, table: str) -> list[int]:
         rows = self.world.tables[table]
         return [i for i in rows.ids if rows[i].user_id != WITNESS]
+
+    def _on_enrolment(self, a: int, action: Callable[[int], Any]) -> None:
+        """Choose an enrolment that nights look at: where they do it in turn, any."""
+        rows = self.world.cursus_users
+        ids = [i for i in self._rows("cursus_users") if self.in_turn or rows[i].end_at is None]
+        if ids:
+            action(ids[a % len(ids)])
 
     def _on_row(self, table: str, a: int, action: Callable[[int], Any]) -> None:
         ids = self._rows(table)
@@ -147,7 +156,7 @@ class Upstream:
             level = self.world.cursus_users[row_id].level
             self.world.set_level_silently(row_id, level + 0.25 * (1 + b % 9))
 
-        self._on_row("cursus_users", a, rise)
+        self._on_enrolment(a, rise)
 
     def _silent_score(self, a: int, b: int) -> None:
         def rise(row_id: int) -> None:
@@ -205,10 +214,10 @@ class Upstream:
             self.world.add_user(campus_id=1 + b % 2, kind="external")
 
     def _unregister(self, a: int, _: int) -> None:
-        self._on_row("cursus_users", a, self.world.unregister)
+        self._on_enrolment(a, self.world.unregister)
 
     def _reregister(self, a: int, _: int) -> None:
-        self._on_row("cursus_users", a, self.world.reregister)
+        self._on_enrolment(a, self.world.reregister)
 
     def _end(self, a: int, b: int) -> None:
         def end(row_id: int) -> None:
