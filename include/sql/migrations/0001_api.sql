@@ -60,7 +60,10 @@ create table if not exists intra42.api_limits (
     next_slot timestamptz,
     paused_until timestamptz,
     per_second double precision check (per_second > 0),
-    per_hour integer check (per_hour > 0)
+    per_hour integer check (per_hour > 0),
+    remaining integer,
+    remaining_at timestamptz,
+    taken integer not null default 0
 ) with (fillfactor = 20);
 comment on table intra42.api_limits is
     'Pace of one API application, shared by all workers; the row is the lock of a reservation';
@@ -71,6 +74,11 @@ comment on column intra42.api_limits.per_second is
     'Requests per second the API announced; null: not yet, the configured number holds';
 comment on column intra42.api_limits.per_hour is
     'Requests per hour the API announced; null: not yet, the configured number holds';
+
+comment on column intra42.api_limits.remaining is
+    'What the API last said is left of its hour (X-Hourly-RateLimit-Remaining)';
+comment on column intra42.api_limits.remaining_at is 'When it said so, database clock';
+comment on column intra42.api_limits.taken is 'Requests reserved since it said so';
 
 create table if not exists intra42.api_usage (
     application text not null,
@@ -168,6 +176,7 @@ declare
     slot timestamptz;
     pace interval;
     hourly integer;
+    room integer;
 begin
     select * into limits from intra42.api_limits where application = p_application for update;
     if not found then
@@ -189,12 +198,20 @@ begin
     if wait_s > p_max_wait_s then
         return;
     end if;
-    if intra42.hour_room(p_application, slot, hourly, p_bulk) < 1 then
+    room := intra42.hour_room(p_application, slot, hourly, p_bulk);
+    if room < 1 and limits.remaining_at > moment - interval '10 minutes' then
+        -- By our count the hour is spent, but how hours are counted is not documented: the API's own
+        -- figure, if it is fresh, decides. Bulk work leaves four quarter hours their share of it.
+        room := limits.remaining - limits.taken
+            - case when p_bulk then 4 * ceil(hourly * 0.025)::integer else 0 end;
+    end if;
+    if room < 1 then
         spent := true;
         wait_s := extract(epoch from intra42.hour_opens(p_application, slot, hourly, p_bulk) - moment);
         return;
     end if;
-    update intra42.api_limits set next_slot = slot + pace where application = p_application;
+    update intra42.api_limits set next_slot = slot + pace, taken = taken + 1
+    where application = p_application;
     update intra42.api_usage set requests = requests + 1
     where application = p_application and minute = date_trunc('minute', slot) and bulk = p_bulk;
     if not found then
@@ -228,11 +245,13 @@ end
 $$;
 comment on function intra42.hour_opens is 'When the next request will fit into the hour';
 
--- Called right before each request is sent. In a pause nothing is counted and seq is null.
+-- Called right before each request is sent. In a pause nothing is counted and seq is null. It takes
+-- along what the last answer said is left of the hour, which saves a statement per answer.
 create or replace function intra42.send_request(
     p_application text,
     p_run_id bigint default null,
     p_now timestamptz default null,
+    p_remaining integer default null,
     out seq bigint,
     out pause_s double precision
 )
@@ -244,6 +263,11 @@ begin
     pause_s := coalesce(pause_s, 0);
     if pause_s > 0 then
         return;
+    end if;
+    if p_remaining is not null then
+        update intra42.api_limits
+        set remaining = p_remaining, remaining_at = coalesce(p_now, clock_timestamp()), taken = 1
+        where application = p_application;
     end if;
     if p_run_id is not null then
         update intra42.sync_runs set requests = requests + 1 where id = p_run_id;

@@ -98,6 +98,7 @@ class PostgresLimiter:
         self._now = now
         self._connection: psycopg.Connection[Any] | None = None
         self._learned: tuple[int | None, int | None] = (None, None)
+        self._remaining: int | None = None  # news for everybody, told with the next request
 
     def wait_turn(self) -> None:
         """Reserve a slot and sleep until it is due.
@@ -128,8 +129,11 @@ class PostgresLimiter:
             QuotaSpent: a pause longer than `max_wait_s` came while this one waited.
         """
         while True:
-            seq, _pause_s = self._ask("send", run_id=self._run_id, now=self._time())
+            seq, _pause_s = self._ask(
+                "send", run_id=self._run_id, now=self._time(), remaining=self._remaining
+            )
             if seq is not None:
+                self._remaining = None
                 return int(seq)
             # A new slot, not only a sleep: after a pause all waiters would send at once.
             self.wait_turn()
@@ -145,7 +149,8 @@ class PostgresLimiter:
         if limits != (None, None) and limits != self._learned:
             self._ask("learn", per_second=limits[0], per_hour=limits[1])
             self._learned = limits
-        if whole_number(headers, "X-Hourly-RateLimit-Remaining") == 0:
+        self._remaining = whole_number(headers, "X-Hourly-RateLimit-Remaining")
+        if self._remaining == 0:
             self.pause(until_next_hour(headers))
 
     def close(self) -> None:

@@ -280,3 +280,21 @@ def test_the_limiter_without_a_database_keeps_the_pace_too() -> None:
     with pytest.raises(QuotaSpent):
         limiter.wait_turn()
     assert [limiter.sending(), limiter.sending()] == [1, 2]
+
+
+def test_the_apis_own_count_of_the_hour_outweighs_ours(connect: Connect, clock: Clock) -> None:
+    """Its hour may have begun anew while by our count it is still spent."""
+    with closing(
+        PostgresLimiter(connect, APP, per_hour=20, sleep=clock.sleep, now=clock.now)
+    ) as limiter:
+        for _ in range(20):
+            limiter.wait_turn()
+            limiter.sending()
+        with pytest.raises(QuotaSpent):
+            limiter.wait_turn()
+        limiter.learn({"X-Hourly-RateLimit-Limit": "20", "X-Hourly-RateLimit-Remaining": "3"})
+        limiter.sending()
+        for _ in range(2):
+            limiter.wait_turn()
+        with pytest.raises(QuotaSpent):
+            limiter.wait_turn()
