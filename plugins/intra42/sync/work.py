@@ -127,7 +127,12 @@ class Work:
 
         @tenacity.retry(
             retry=tenacity.retry_if_exception_type(
-                (errors.DeadlockDetected, errors.SerializationFailure, errors.UniqueViolation)
+                (
+                    errors.DeadlockDetected,
+                    errors.ForeignKeyViolation,
+                    errors.SerializationFailure,
+                    errors.UniqueViolation,
+                )
             ),
             stop=tenacity.stop_after_attempt(5),
             wait=tenacity.wait_random(0.05, 0.5),

@@ -1,4 +1,4 @@
-"""What breaks the core: each of these is a promise that does not hold yet."""
+"""Bugs that trying to break the core has found, each kept as the test that caught it."""
 
 from __future__ import annotations
 
