@@ -78,6 +78,7 @@ def _load_or_park(
         with work.connection.transaction():
             _merge(work, resource, rows, answer, trust, absent)
     except (errors.DataError, errors.NotNullViolation, errors.ForeignKeyViolation) as error:
+        work.staged.clear()
         if len(rows) == 1:
             reason = str(error.diag.message_primary or type(error).__name__)
             unfit = Unfit(rows[0].id, payload(resource, rows[0].record), reason)
@@ -107,7 +108,9 @@ def _merge(
         "seq": answer.seq,
         "all_cursus_ids": list(work.config.all_cursus_ids),
     }
-    work.connection.execute(statements["stage"])
+    if resource.name not in work.staged:
+        work.connection.execute(statements["stage"])
+        work.staged.add(resource.name)
     with work.connection.cursor() as cursor, cursor.copy(statements["copy"]) as copy:
         for row in rows:
             copy.write_row(row.values)

@@ -93,6 +93,7 @@ class Work:
     counts: Counts = field(default_factory=Counts)
     window_from: datetime | None = None
     window_to: datetime | None = None
+    staged: set[str] = field(default_factory=set)  # staging tables of this connection
     present: dict[str, set[int]] = field(default_factory=dict)  # reference rows known to exist
 
     @property
@@ -146,6 +147,9 @@ class Work:
                     self.save_ledger()
             except BaseException:
                 self.counts = before
+                # What the rolled back transaction had made or seen is gone.
+                self.staged.clear()
+                self.present.clear()
                 raise
             return result
 
