@@ -7,11 +7,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from itertools import count
 from typing import Any
 
 import psycopg
 
 from dev.simulator import Simulator
+from dev.simulator.messages import Request
 from intra42.errors import DeleteRefused, Intra42Error, QuotaSpent
 from intra42.sync.work import Identity, Work
 from tests.convergence.checks import Checks
@@ -26,9 +28,9 @@ _MOST_WAITS = 60  # for the hour's requests, in one task
 class Trouble:
     """What befalls a run.
 
-    kind: `none`; `event`: something happens upstream at the n-th request; `fault`: an answer that
-        is not one; `kill`: the process dies at the n-th exchange with the database; `cut`: the
-        database ends all its sessions there.
+    kind: `none`; `event`: something happens upstream at the n-th request, and at the next ones;
+        `fault`: an answer that is not one; `kill`: the process dies at the n-th exchange with the
+        database; `cut`: the database ends all its sessions there.
     """
 
     kind: str = "none"
@@ -132,7 +134,9 @@ class Story:
         self.sim.harsh.page_cap = self.page_cap
         self.sim.start()
         audited = self.config["nightly_audit_requests"] > 0
-        self.upstream = Upstream(self.sim, in_turn=audited)
+        # A change may show late, but not later than windows overlap.
+        late = max(0, self.config.get("lookback_minutes", 30) - 5)
+        self.upstream = Upstream(self.sim, in_turn=audited, late=late)
         self.checks = Checks(self.sim, self.upstream, self.reader(), self.per_second, self.per_hour)
         self._numbers = 0
         self._last: tuple[str, str, dict[str, Any]] | None = None
@@ -259,10 +263,14 @@ class Story:
             faults.clear()
 
     def _plan_event(self, trouble: Trouble) -> None:
-        def hook(_store: object) -> None:
-            self.upstream.event(trouble.name, trouble.a, trouble.b)
+        chosen = count(trouble.a)
 
-        self.sim.faults.add("between_pages", skip=trouble.at, hook=hook)
+        def hook(_store: object) -> None:
+            self.upstream.event(trouble.name, next(chosen), trouble.b)
+            # The API was busy: the watermark must not be the clock of the last page.
+            self.sim.clock.advance(seconds=trouble.b)
+
+        self.sim.faults.add("between_pages", skip=trouble.at, times=trouble.times, hook=hook)
 
     def _plan_fault(self, trouble: Trouble) -> None:
         options: dict[str, Any] = {"times": trouble.times}
@@ -273,7 +281,7 @@ class Story:
             if not ids:
                 return
             # Gone from a single answer, which proves nothing.
-            options |= {"id": ids[trouble.a % len(ids)], "times": 1}
+            options |= {"id": ids[trouble.a % len(ids)], "times": 1, "when": _by_id}
             self.upstream.obscured.add((name, options["id"]))
             path = f"/v2/{name}"
         elif trouble.name == "empty_page":
@@ -286,7 +294,8 @@ class Story:
         elif trouble.name == "429_second":
             options["retry_after"] = (None, 0, 1, 30)[trouble.b % 4]
         kind = {"unfit": "mutate_record"}.get(trouble.name, trouble.name)
-        self.sim.faults.add(kind, path, skip=trouble.at, **options)
+        skip = trouble.at % 4 if "when" in options else trouble.at
+        self.sim.faults.add(kind, path, skip=skip, **options)
 
     def _judge(self, outcome: Outcome, troubles: Sequence[Trouble]) -> None:
         """Accept only errors that a person could have expected."""
@@ -299,6 +308,10 @@ class Story:
         if "fault" in kinds and isinstance(error, Intra42Error):
             return
         raise error
+
+
+def _by_id(request: Request) -> bool:
+    return "filter[id]" in request.query
 
 
 def reset(pool: Pool) -> None:

@@ -30,7 +30,8 @@ from tests.harness import INCREMENTAL, NIGHTLY
 FAULTS = (
     *("500", "502", "503", "504", "429_second", "429_hour", "401", "403", "404"),
     *("html_200", "error_object_200", "redirect_to_login", "wrong_content_type"),
-    *("empty_page", "short_page", "missing_total", "wrong_total", "missing_row", "unsorted"),
+    *("empty_page", "short_page", "missing_total", "wrong_total", "unsorted"),
+    *("missing_row", "missing_row", "missing_row"),
     *("duplicate_row", "duplicate_page", "ignore_range", "nul", "unfit"),
     *("cut", "short_body", "truncated_json"),
 )
@@ -79,6 +80,7 @@ def _troubles(kinds: list[str]) -> st.SearchStrategy[Trouble]:
         name=st.sampled_from(kinds),
         a=_number,
         b=_number,
+        times=st.sampled_from((1, 3, 9)),
     )
     fault = st.builds(
         Trouble,
@@ -145,6 +147,7 @@ class History(RuleBasedStateMachine):
     @initialize(
         campus_ids=st.sampled_from(([1], [1, 2], [])),
         refresh_chunk_size=st.sampled_from((100, 3)),
+        lookback_minutes=st.sampled_from((30, 0)),
         budget=st.sampled_from((20, 1, 0)),
         max_delete_rows=st.sampled_from((20, 20, 1)),
         audited=st.booleans(),
@@ -156,7 +159,7 @@ class History(RuleBasedStateMachine):
     )
     def begin(self, budget: int, audited: bool, begun: bool, **settings: Any) -> None:
         """Open the school; `audited` lets the nightly run look at every row in turn."""
-        names = ("campus_ids", "refresh_chunk_size", "max_delete_rows")
+        names = ("campus_ids", "refresh_chunk_size", "max_delete_rows", "lookback_minutes")
         config = {name: settings.pop(name) for name in names}
         config |= {
             "incremental_request_budget": budget,

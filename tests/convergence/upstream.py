@@ -76,8 +76,10 @@ def _person(sim: Simulator, number: int, campus_id: int, cursus_id: int, **field
 class Upstream:
     """The school as its administration runs it."""
 
-    def __init__(self, sim: Simulator, *, in_turn: bool) -> None:
+    def __init__(self, sim: Simulator, *, in_turn: bool, late: int) -> None:
         self.sim = sim
+        # The longest time, in minutes, that a change takes to show.
+        self.late = late
         # Whether the nightly run also looks at ended enrolments, in turn with everything else.
         self.in_turn = in_turn
         self.world = sim.world
@@ -297,12 +299,12 @@ class Upstream:
             self.world.unhide(*hidden[a % len(hidden)])
 
     def _late_commit(self, a: int, b: int) -> None:
-        """Commit a change that began up to 25 minutes ago."""
+        """Commit a change that began a while ago."""
         name = CHILDREN[b % len(CHILDREN)]
 
         def change(row_id: int) -> None:
             row = self.world.tables[name][row_id]
-            began = self.clock.now_ms() - (b % 26) * MINUTE
+            began = self.clock.now_ms() - b % (self.late + 1) * MINUTE
             self.obscured.add((name, row_id))
             self.world.update_row(name, row_id, updated_at=max(began, row.updated_at))
             if name == "projects_users":
@@ -311,8 +313,8 @@ class Upstream:
         self._on_row(name, a, change)
 
     def _late_insert(self, a: int, b: int) -> None:
-        """Commit a row that was made up to 25 minutes ago."""
-        began = self.clock.now_ms() - (b % 26) * MINUTE
+        """Commit a row that was made a while ago."""
+        began = self.clock.now_ms() - b % (self.late + 1) * MINUTE
 
         def add(user: int) -> None:
             row = self.world.add_projects_user(user, 11 + b % 5, created_at=began, updated_at=began)
