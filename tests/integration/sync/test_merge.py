@@ -12,7 +12,7 @@ import pytest
 from intra42.api.model import Answer
 from intra42.catalog import graph
 from intra42.sync.loading import Trust
-from intra42.sync.reading import store
+from intra42.sync.reading import lock, store
 from intra42.sync.rows import Cutter
 from intra42.sync.work import Identity
 from tests.harness import INCREMENTAL, NIGHTLY
@@ -173,6 +173,40 @@ def test_two_writers_at_once_converge(town):
         thread.join(60)
     assert errors == []
     assert {level(town, row_id) for row_id in (1010, 1020, 1030)} == {1060.0}
+
+
+def test_two_tasks_of_one_dag_and_table_do_not_read_at_once(town):
+    began, go_on, order = threading.Event(), threading.Event(), []
+
+    def first(work):
+        lock(work, graph.get("cursus_users"))
+        began.set()
+        go_on.wait(60)
+        order.append("first ended")
+
+    def second(work):
+        order.append("second asked")
+        lock(work, graph.get("cursus_users"))
+        order.append("second began")
+
+    def run(step, task_id):
+        who = Identity(dag_id=NIGHTLY, run_id="lock", task_id=task_id)
+        town.task(who, {}, "cursus_users", step)
+
+    threads = [
+        threading.Thread(target=run, args=[first, "one"]),
+        threading.Thread(target=run, args=[second, "two"]),
+    ]
+    threads[0].start()
+    assert began.wait(60)
+    threads[1].start()
+    waiting = "select count(*) from pg_locks where locktype = 'advisory' and not granted"
+    while threads[1].is_alive() and not town.value(waiting):
+        threads[1].join(0.05)
+    go_on.set()
+    for thread in threads:
+        thread.join(60)
+    assert order == ["second asked", "first ended", "second began"]
 
 
 def test_both_dags_at_once_end_at_the_truth(town):

@@ -1,0 +1,542 @@
+"""The mutants. The first thirteen are defects of older mirrors of the same API."""
+
+from __future__ import annotations
+
+from dev.mutants.model import Edit, Mutant
+
+_API = "plugins/intra42/api/"
+_SYNC = "plugins/intra42/sync/"
+_SQL = "include/sql/"
+_ALL = "tests/integration/sync/"
+_LISTINGS = "tests/unit/api/test_listings.py::"
+_CLIENT = "tests/unit/api/test_client.py::"
+_LIMITER = "tests/integration/api/test_shared_limiter.py::"
+_WINDOWS = f"{_ALL}test_windows.py::"
+_DELETES = f"{_ALL}test_deletes.py::"
+_MERGE = f"{_ALL}test_merge.py::"
+_AUDIT = f"{_ALL}test_audit.py::"
+_BAD = f"{_ALL}test_bad_input.py::"
+_CHECKPOINTS = f"{_ALL}test_checkpoints.py::"
+_FIRST_LOAD = f"{_ALL}test_first_load.py::"
+_PARENTS = f"{_ALL}test_parents.py::"
+_FOUND = f"{_ALL}test_found.py::"
+
+SEEDS = (
+    Mutant(
+        "failure-is-absence",
+        "an error while asking by id counts as rows that are gone",
+        (
+            Edit(
+                f"{_SYNC}absence.py",
+                "    returned, _answer = _read(reader, ids)\n",
+                "    try:\n"
+                "        returned, _answer = _read(reader, ids)\n"
+                "    except Exception:\n"
+                "        return set()\n",
+            ),
+        ),
+        (f"{_DELETES}test_a_short_answer_is_red_and_deletes_nothing",),
+    ),
+    Mutant(
+        "empty-list-prunes",
+        "an empty list of achievements removes the links of the campus",
+        (Edit(f"{_SYNC}reference.py", "        if not ids:\n", "        if ids is None:\n"),),
+        (f"{_FOUND}test_an_empty_list_of_achievements_unlinks_nothing",),
+    ),
+    Mutant(
+        "error-object-is-an-empty-list",
+        "an error object with status 200 counts as a list without rows",
+        (
+            Edit(
+                f"{_API}responses.py",
+                '        _refuse(label, "a JSON list", _kind(records))\n',
+                "        records = []\n",
+            ),
+        ),
+        (f"{_CLIENT}test_a_passing_fault_costs_one_more_request",),
+    ),
+    Mutant(
+        "window-from-the-clock",
+        "a window covers the last quarter hour instead of beginning at the watermark",
+        (
+            Edit(
+                f"{_SYNC}primary.py",
+                "window.since_watermark(group.watermark, lookback, now)",
+                "window.since_watermark(now - timedelta(minutes=15), lookback, now)",
+            ),
+        ),
+        (f"{_WINDOWS}test_an_outage_of_days_is_caught_up_by_the_next_run",),
+    ),
+    Mutant(
+        "queue-emptied-before-the-work",
+        "users leave the queue when they are picked, not when their rows are stored",
+        (
+            Edit(
+                f"{_SYNC}history.py",
+                "    return packed(rows), 0\n",
+                "    chosen = packed(rows)\n"
+                '    work.execute("state/finish_users", users=chosen, **_queue(work, resource))\n'
+                "    return chosen, 0\n",
+            ),
+        ),
+        (f"{_CHECKPOINTS}test_a_killed_first_load_asks_no_page_twice",),
+    ),
+    Mutant(
+        "limiter-does-not-wait",
+        "a slot is reserved and not waited for",
+        (
+            Edit(
+                f"{_API}limiter.py",
+                "            log_wait(wait_s)\n            self._sleep(wait_s)\n",
+                "            log_wait(wait_s)\n",
+            ),
+        ),
+        (f"{_LIMITER}test_a_pause_holds_everybody_and_then_lets_them_out_one_by_one",),
+    ),
+    Mutant(
+        "window-closed-by-our-clock",
+        "an open window ends at the client's clock",
+        (
+            Edit(
+                f"{_SYNC}window.py",
+                "if window.until else FAR_FUTURE",
+                "if window.until else iso(datetime.now(UTC))",
+            ),
+        ),
+        (
+            "tests/unit/sync/test_window.py::"
+            + "test_an_open_window_ends_in_the_far_future_and_a_closed_one_where_it_says",
+        ),
+    ),
+    Mutant(
+        "bad-record-swallowed",
+        "a record that cannot be stored is dropped instead of parked",
+        (
+            Edit(
+                f"{_SYNC}reading.py",
+                "            park(self.work, self.resource, unfit, page.answer)\n",
+                "",
+            ),
+        ),
+        (f"{_BAD}test_a_bad_record_is_parked_with_the_fields_we_read_and_the_watermark_moves",),
+    ),
+    Mutant(
+        "watermark-before-its-rows",
+        "position and watermark commit before the rows of the page",
+        (
+            Edit(
+                f"{_SYNC}legs.py",
+                "        reader.absorb(page, Trust.LISTING, checkpoint)\n",
+                "        work.commit(checkpoint)\n"
+                "        reader.absorb(page, Trust.LISTING, lambda: None)\n",
+            ),
+        ),
+        (f"{_CHECKPOINTS}test_a_kill_in_the_middle_of_a_transaction_leaves_nothing_behind",),
+    ),
+    Mutant(
+        "links-removed-without-owner",
+        "a fresh list removes the pairs of all parents, not of its own",
+        (
+            Edit(
+                f"{_SQL}load/remove_links.sql",
+                "where pair.{own} = any(%(owners)s::bigint[])\n",
+                "where true\n",
+            ),
+        ),
+        (f"{_PARENTS}test_link_rows_follow_their_parents_fresh_list",),
+    ),
+    Mutant(
+        "nought-is-null",
+        "0, false and empty text are stored as null",
+        (
+            Edit(
+                f"{_SYNC}rows.py",
+                "            if value is _MISSING or value is None:\n",
+                "            if value is _MISSING or not value:\n",
+            ),
+        ),
+        ("tests/unit/sync/test_rows.py::test_marks_stay_what_they_are",),
+    ),
+    Mutant(
+        "no-witness",
+        "an answer without a single row proves that all rows asked for are gone",
+        (
+            Edit(
+                f"{_SYNC}absence.py",
+                "    if not returned:\n        message = (\n",
+                "    if returned is None:\n        message = (\n",
+            ),
+        ),
+        (f"{_DELETES}test_an_empty_second_answer_is_red_and_deletes_nothing",),
+    ),
+    Mutant(
+        "no-lock",
+        "two tasks of one DAG read the same table at once",
+        (Edit(f"{_SYNC}reading.py", "    if row and row[0]:\n", "    if row:\n"),),
+        (f"{_MERGE}test_two_tasks_of_one_dag_and_table_do_not_read_at_once",),
+    ),
+    Mutant(
+        "token-not-renewed",
+        "a refused token ends the task",
+        (
+            Edit(
+                f"{_API}client.py",
+                "case Action.RENEW if not call.renewed:",
+                "case Action.RENEW if call.renewed:",
+            ),
+        ),
+        (f"{_CLIENT}test_a1_a_refused_token_is_renewed_and_the_request_repeated_once",),
+    ),
+    Mutant(
+        "token-read-before-the-wait",
+        "the token is read when a request queues up, and expires while it waits",
+        (
+            Edit(
+                f"{_API}client.py",
+                "            self._limiter.wait_turn()\n            token = self._tokens.token()\n",
+                "            token = self._tokens.token()\n            self._limiter.wait_turn()\n",
+            ),
+        ),
+        (f"{_CLIENT}test_a2_a_token_that_expires_while_we_wait_for_our_turn_is_not_sent",),
+    ),
+    Mutant(
+        "server-errors-are-final",
+        "500, 502, 503 and 504 are not tried again",
+        (
+            Edit(
+                f"{_API}responses.py",
+                "    **dict.fromkeys((500, 502, 503, 504), Action.RETRY),\n",
+                "    **dict.fromkeys((500, 502, 503, 504), Action.FATAL),\n",
+            ),
+        ),
+        (f"{_CLIENT}test_a_passing_fault_costs_one_more_request",),
+    ),
+)
+
+OURS = (
+    Mutant(
+        "one-absence-is-enough",
+        "a row is deleted after the first look, whatever the second one shows",
+        (
+            Edit(
+                f"{_SYNC}absence.py",
+                "for number in part if number not in returned}",
+                "for number in part}",
+            ),
+        ),
+        (f"{_DELETES}test_a_row_hidden_for_one_answer_only_stays",),
+    ),
+    Mutant(
+        "watermark-of-the-last-answer",
+        "the watermark is the clock of the last answer, not of the first",
+        (
+            Edit(
+                f"{_SYNC}legs.py",
+                "        first = first or page.answer.sent_at\n",
+                "        first = page.answer.sent_at\n",
+            ),
+            Edit(
+                f"{_SQL}state/move_leg.sql",
+                "clock = coalesce(clock, %(clock)s)",
+                "clock = coalesce(%(clock)s, clock)",
+            ),
+        ),
+        (f"{_WINDOWS}test_a_watermark_is_the_clock_of_the_first_answer_that_held_rows",),
+    ),
+    Mutant(
+        "pages-by-number",
+        "pages are asked for by number, so a row that leaves pulls others up unseen",
+        (
+            Edit(
+                f"{_API}keyset.py",
+                "    reader = _Keyset(client, path, params, page_size, sortable, highest)\n",
+                "    while True:\n"
+                '        paging = {"page[number]": str(number), "page[size]": str(page_size)}\n'
+                '        answer = client.get(path, {**params, "sort": "id", **paging})\n'
+                "        rest = max(answer.total - number * answer.per_page, 0)\n"
+                "        ids = [record_id(record) or 0 for record in answer.records]\n"
+                "        yield Page(\n"
+                "            number=number,\n"
+                "            pages=number + math.ceil(rest / answer.per_page),\n"
+                "            records=answer.records,\n"
+                "            answer=answer,\n"
+                "            after=after,\n"
+                "            last_id=max(ids, default=after),\n"
+                "            remaining=rest,\n"
+                "            done=not rest,\n"
+                "        )\n"
+                "        if not rest:\n"
+                "            return\n"
+                "        number += 1\n"
+                "    reader = _Keyset(client, path, params, page_size, sortable, highest)\n",
+            ),
+        ),
+        (f"{_LISTINGS}test_rows_that_leave_while_we_read_shift_no_other",),
+    ),
+    Mutant(
+        "short-page-is-the-end",
+        "a page with fewer rows than it may hold ends the listing",
+        (
+            Edit(
+                f"{_API}keyset.py",
+                "            if rows == want == len(answer.records):\n",
+                "            if rows <= want:\n",
+            ),
+            Edit(
+                f"{_API}keyset.py",
+                "            done=not remaining,\n",
+                "            done=len(records) < answer.per_page,\n",
+            ),
+        ),
+        (f"{_LISTINGS}test_a_page_that_disagrees_with_its_total_is_asked_for_again",),
+    ),
+    Mutant(
+        "moved-total-believed",
+        "a numbered listing that moved while it was read counts as complete",
+        (
+            Edit(
+                f"{_API}numbered.py",
+                "            complete = found == answer.total and len(totals) == 1\n",
+                "            complete = found > 0 or not answer.total\n",
+            ),
+        ),
+        (f"{_LISTINGS}test_a_row_that_slips_between_numbered_pages_is_found_by_reading_again",),
+    ),
+    Mutant(
+        "no-guard",
+        "any number of rows may be deleted at once",
+        (
+            Edit(
+                f"{_SYNC}absence.py",
+                "    if work.request.allow_mass_delete:\n",
+                "    if work is not None:\n",
+            ),
+        ),
+        (f"{_DELETES}test_more_than_a_run_may_delete_is_refused_whole",),
+    ),
+    Mutant(
+        "no-guard-of-the-day",
+        "both DAGs together may delete without end, if a run deletes little",
+        (
+            Edit(
+                f"{_SYNC}absence.py",
+                "        if lately + now > allowed:\n",
+                "        if now > allowed:\n",
+            ),
+        ),
+        (f"{_DELETES}test_both_dags_together_stay_below_the_guard_of_a_day",),
+    ),
+    Mutant(
+        "no-tombstone",
+        "deleted rows leave nothing behind",
+        (
+            Edit(
+                f"{_SQL}absence/delete.sql",
+                "on u.id = e.user_id\n",
+                "on u.id = e.user_id and u.id is null\n",
+            ),
+        ),
+        (f"{_DELETES}test_a_row_that_vanished_leaves_a_tombstone",),
+    ),
+    Mutant(
+        "deleted-though-seen-later",
+        "a row that was seen after the proof of its absence is deleted",
+        (
+            Edit(f"{_SQL}absence/delete.sql", "    and e._seq < proof.seq\n", ""),
+            Edit(f"{_SQL}absence/delete.sql", "c.seq > proof.seq", "c.seq is null"),
+        ),
+        (f"{_MERGE}test_a_row_seen_after_the_proof_is_not_deleted",),
+    ),
+    Mutant(
+        "older-answer-overwrites",
+        "the answer that is stored last wins, however old it is",
+        (Edit(f"{_SQL}load/merge.sql", " and ({guard})\n", "\n"),),
+        (f"{_MERGE}test_the_newest_observation_stays",),
+    ),
+    Mutant(
+        "older-page-revives",
+        "a page asked for before the proof brings a deleted row back",
+        (Edit(f"{_SQL}load/merge.sql", "grave.seq >= %(seq)s", "grave.seq is null"),),
+        (f"{_MERGE}test_a_row_found_gone_is_not_brought_back_by_an_older_page",),
+    ),
+    Mutant(
+        "nested-copy-overwrites",
+        "a user nested in another record overwrites a newer row",
+        (
+            Edit(
+                f"{_SYNC}loading.py",
+                '    if trust is Trust.EMBEDDED:\n        return read("load/guard_embedded")\n',
+                "",
+            ),
+        ),
+        (f"{_MERGE}test_an_embedded_user_changes_a_row_only_where_it_is_clearly_newer",),
+    ),
+    Mutant(
+        "unchanged-rows-rewritten",
+        "rows that did not change are written again",
+        (
+            Edit(
+                f"{_SQL}load/merge.sql",
+                "({mine}) is distinct from ({excluded}) and ",
+                "",
+            ),
+        ),
+        (f"{_FIRST_LOAD}test_twice_is_once_down_to_the_tuple",),
+    ),
+    Mutant(
+        "empty-answer-moves-the-watermark",
+        "an answer without rows moves the watermark",
+        (
+            Edit(
+                f"{_SQL}state/job_outcome.sql",
+                "leg.job_id = j.id and leg.answered and",
+                "leg.job_id = j.id and",
+            ),
+        ),
+        (f"{_WINDOWS}test_an_empty_answer_moves_no_watermark",),
+    ),
+    Mutant(
+        "no-lookback",
+        "a window begins at the watermark itself, without an overlap",
+        (
+            Edit(
+                f"{_SYNC}window.py",
+                "    return Window(since=watermark - lookback)\n",
+                "    return Window(since=watermark)\n",
+            ),
+        ),
+        (f"{_WINDOWS}test_a_row_that_was_committed_late_is_found_by_the_lookback",),
+    ),
+    Mutant(
+        "ignored-id-range-believed",
+        "an endpoint that ignores range[id] is read round and round",
+        (
+            Edit(
+                f"{_API}keyset.py",
+                "        if ids and ids[0] <= after:\n",
+                "        if ids and ids[0] < 0:\n",
+            ),
+        ),
+        (f"{_LISTINGS}test_an_ignored_range_is_noticed_at_once",),
+    ),
+    Mutant(
+        "ignored-time-range-believed",
+        "an endpoint that ignores range[updated_at] is read to its end",
+        (
+            Edit(
+                f"{_SYNC}legs.py",
+                "    if foreign * 2 > len(page.records):\n",
+                "    if foreign < 0:\n",
+            ),
+        ),
+        (f"{_BAD}test_an_ignored_range_of_times_is_red_on_the_first_page",),
+    ),
+    Mutant(
+        "no-history",
+        "users who enter bring none of their older rows",
+        (
+            Edit(
+                f"{_SYNC}admission.py",
+                '        work.execute("state/enqueue", resources=queued, users=sorted(entering))\n',
+                "",
+            ),
+        ),
+        (f"{_FIRST_LOAD}test_a_transfer_in_brings_his_whole_history",),
+    ),
+    Mutant(
+        "derived-columns-stay",
+        "columns copied from another table do not follow it",
+        (
+            Edit(
+                f"{_SYNC}reading.py",
+                "    if resource.name not in _DERIVING or not merged:\n",
+                "    if not merged or resource:\n",
+            ),
+        ),
+        (f"{_PARENTS}test_a_users_campus_follows_and_his_attempts_follow_him",),
+    ),
+    Mutant(
+        "no-restore",
+        "nobody asks again for enrolments that were deleted",
+        (
+            Edit(
+                f"{_SYNC}refresh.py",
+                "absence.lately_buried(work, reader.resource) if work.is_loader else []",
+                "[]",
+            ),
+        ),
+        (f"{_DELETES}test_a_deleted_row_that_is_back_is_restored_and_its_grave_says_so",),
+    ),
+    Mutant(
+        "erasure-spares-tombstones",
+        "the tombstones of an erased account keep its values",
+        (
+            Edit(
+                f"{_SQL}erasure/erase_users.sql",
+                "  set row = jsonb_build_object('id', t.id, 'user_id', gone.id)\n",
+                "  set row = t.row\n",
+            ),
+        ),
+        (f"{_AUDIT}test_an_account_that_is_gone_disappears_from_every_table",),
+    ),
+    Mutant(
+        "parked-for-ever",
+        "parked records are never asked for again",
+        (Edit(f"{_SYNC}primary.py", "        _retry_parked(work, reader)\n", ""),),
+        (f"{_BAD}test_a_parked_record_is_asked_for_again_and_removed_once_it_is_good",),
+    ),
+    Mutant(
+        "counts-not-compared",
+        "the audit takes every number of rows for the right one",
+        (
+            Edit(
+                f"{_SYNC}audit.py",
+                "    if answer.total == len(ours) + _parked(work, item, users):\n",
+                "    if answer.total >= 0:\n",
+            ),
+        ),
+        (
+            f"{_AUDIT}test_one_gone_and_one_missing_do_not_cancel_out",
+            f"{_AUDIT}test_a_row_no_window_ever_showed_arrives",
+        ),
+    ),
+    Mutant(
+        "budget-before-the-urgent",
+        "the budget also limits the enrolments of users with a new attempt",
+        (
+            Edit(
+                f"{_SYNC}refresh.py",
+                "    chosen = urgent + (rest if budget is None else"
+                " rest[: max(0, budget - len(urgent))])\n",
+                "    chosen = (urgent + rest)[:budget]\n",
+            ),
+        ),
+        (f"{_ALL}test_story.py::test_a_level_moves_silently_and_an_applicant_leaves",),
+    ),
+    Mutant(
+        "429-pauses-nobody-else",
+        "only the task that was refused pauses",
+        (
+            Edit(
+                f"{_API}client.py",
+                "        self._limiter.pause(pause_s)\n",
+                "        self._sleep(pause_s)\n",
+            ),
+        ),
+        (f"{_CLIENT}test_t1_a_429_makes_everybody_pause_as_long_as_asked",),
+    ),
+    Mutant(
+        "bulk-takes-the-hour",
+        "bulk work leaves nothing of the hour to the incremental runs",
+        (
+            Edit(
+                f"{_SQL}migrations/0001_api.sql",
+                "    if not p_bulk then\n",
+                "    if p_bulk is not null then\n",
+            ),
+        ),
+        (f"{_LIMITER}test_bulk_work_leaves_each_quarter_hour_its_share",),
+    ),
+)
+
+MUTANTS = SEEDS + OURS
