@@ -43,7 +43,7 @@ _COMMON = {
     "suppress_health_check": list(HealthCheck),
 }
 PROFILES = {
-    "quick": settings(max_examples=15, stateful_step_count=25, derandomize=True, **_COMMON),
+    "quick": settings(max_examples=12, stateful_step_count=25, derandomize=True, **_COMMON),
     "deep": settings(
         max_examples=int(os.environ.get("INTRA42_HISTORIES", "1000")),
         stateful_step_count=100,
