@@ -143,7 +143,7 @@ SEEDS = (
                 "where true\n",
             ),
         ),
-        (f"{_PARENTS}test_link_rows_follow_their_parents_fresh_list",),
+        (f"{_PARENTS}test_an_unknown_project_is_fetched_when_an_attempt_mentions_it",),
     ),
     Mutant(
         "nought-is-null",
@@ -241,7 +241,7 @@ OURS = (
                 "clock = coalesce(%(clock)s, clock)",
             ),
         ),
-        (f"{_WINDOWS}test_a_watermark_is_the_clock_of_the_first_answer_that_held_rows",),
+        (f"{_WINDOWS}test_a_long_listing_has_the_watermark_of_its_first_page",),
     ),
     Mutant(
         "pages-by-number",
@@ -495,10 +495,7 @@ OURS = (
                 "    if answer.total >= 0:\n",
             ),
         ),
-        (
-            f"{_AUDIT}test_one_gone_and_one_missing_do_not_cancel_out",
-            f"{_AUDIT}test_a_row_no_window_ever_showed_arrives",
-        ),
+        (f"{_AUDIT}test_a_difference_among_many_rows_is_cornered",),
     ),
     Mutant(
         "budget-before-the-urgent",

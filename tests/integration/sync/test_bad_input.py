@@ -121,6 +121,8 @@ def test_a_bad_record_is_parked_with_the_fields_we_read_and_the_watermark_moves(
 def test_a_parked_record_is_asked_for_again_and_removed_once_it_is_good(town):
     fault = spoil(town, "/v2/projects_users", 10100, status=5)
     town.sim.world.update_row("projects_users", 10100, final_mark=50)
+    town.sim.clock.advance(minutes=1)
+    town.config["lookback_minutes"] = 0
     town.incremental()
     assert [row[1] for row in parked(town)] == [10100]
     fault.times = 0

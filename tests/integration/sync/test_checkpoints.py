@@ -59,6 +59,7 @@ def questions(mirror, path):
     ("path", "number"),
     [
         ("/v2/cursus/21/users", 2),
+        ("/v2/projects_users", 1),
         ("/v2/projects_users", 3),
         ("/v2/achievements_users", 2),
         ("/v2/cursus/21/projects", 3),
@@ -133,7 +134,8 @@ def test_an_unfinished_window_is_finished_before_the_next_begins(loaded):
     assert mirror.differences() == []
 
 
-def test_a_kill_in_the_middle_of_a_transaction_leaves_nothing_behind(town):
+@pytest.mark.parametrize("statement", ["refresh/request", "state/move_leg"])
+def test_a_kill_in_the_middle_of_a_transaction_leaves_nothing_behind(town, statement):
     town.sim.world.validate_project(101, 12)
     plain = town.task
 
@@ -142,7 +144,7 @@ def test_a_kill_in_the_middle_of_a_transaction_leaves_nothing_behind(town):
             execute = work.execute
 
             def dying(name, **values):
-                if name == "state/move_leg" and resource == "projects_users":
+                if name == statement and resource == "projects_users":
                     raise Killed
                 return execute(name, **values)
 

@@ -179,7 +179,9 @@ def test_delete_missing_false_keeps_every_row(town, caplog):
     assert "delete_missing is false" in caplog.text
 
 
-def test_a_deleted_row_that_is_back_is_restored_and_its_grave_says_so(town):
+@pytest.mark.parametrize("audited", [0, 120])
+def test_a_deleted_row_that_is_back_is_restored_and_its_grave_says_so(town, audited):
+    town.config["nightly_audit_requests"] = audited
     town.sim.world.hide("cursus_users", 1010)
     town.nightly()
     assert 1010 not in enrolments(town)

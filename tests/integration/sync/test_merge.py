@@ -11,6 +11,7 @@ import pytest
 
 from intra42.api.model import Answer
 from intra42.catalog import graph
+from intra42.sync import absence
 from intra42.sync.loading import Trust
 from intra42.sync.reading import lock, store
 from intra42.sync.rows import Cutter
@@ -244,35 +245,19 @@ def test_a_row_found_gone_is_not_brought_back_by_an_older_page(town):
     assert level(town) == 9.0
 
 
-def test_a_row_seen_after_the_proof_is_not_deleted(town):
-    """The quarter hour sees a row come back while the nightly run was about to delete it."""
-    world = town.sim.world
-    town.config["nightly_audit_requests"] = 0
-    world.hide("cursus_users", 1010)
-    plain = town.task
+@pytest.mark.parametrize("later", [5.0, 6.0], ids=["unchanged", "changed"])
+def test_a_row_seen_after_the_proof_is_not_deleted(town, later):
+    """The quarter hour sees a row while the nightly run is about to delete it."""
+    resource, proof = graph.get("cursus_users"), 2000
+    merge(town, [(proof - 1, DIRECT, enrolment(5.0)), (proof + 1, DIRECT, enrolment(later))])
 
-    def task(identity, params, resource, step):
-        def racing(work):
-            commit = work.commit
+    def step(work):
+        return absence.delete(work, resource, {1010: seen(proof), 1020: seen(proof)}, asked=8)
 
-            def late(action):
-                if identity.task_id.endswith("delete_missing"):
-                    world.unhide("cursus_users", 1010)
-                    work.commit = commit
-                    merge_seq = 10_000_000
-                    town.task = plain
-                    merge(town, [(merge_seq, DIRECT, enrolment(1.0))], INCREMENTAL)
-                return commit(action)
-
-            work.commit = late
-            return step(work)
-
-        return plain(identity, params, resource, racing)
-
-    town.task = task
-    town.nightly()
-    assert town.query("select 1 from intra42.cursus_users where id = 1010") == [(1,)]
-    assert town.query("select 1 from intra42.tombstones") == []
+    who = Identity(dag_id=NIGHTLY, run_id="delete")
+    assert town.task(who, {}, resource.name, step) == 1
+    assert level(town) == later
+    assert town.query("select id from intra42.tombstones") == [(1020,)]
 
 
 def test_nested_copies_of_users_never_downgrade_a_row(town):

@@ -10,6 +10,7 @@ import pytest
 from intra42.config import parse_request
 from intra42.errors import Intra42Error
 from tests.harness import INCREMENTAL, NIGHTLY
+from tests.integration.sync import worlds
 
 
 def watermarks(mirror, dag_id=None, resource="projects_users"):
@@ -53,6 +54,36 @@ def test_a_watermark_is_the_clock_of_the_first_answer_that_held_rows(town):
     after = watermarks(town, NIGHTLY)
     assert set(before) == set(after) == {"1/21"}
     assert timedelta(0) <= now - after["1/21"] <= timedelta(seconds=2)
+
+
+def test_a_long_listing_has_the_watermark_of_its_first_page(loaded):
+    mirror = loaded(worlds.village, campus_ids=[67])
+    for row_id in mirror.sim.world.projects_users.ids[:80]:
+        mirror.sim.world.update_row("projects_users", row_id, final_mark=7)
+    mirror.sim.harsh.page_cap = 30
+    began = []
+    plain = mirror.task
+
+    def task(identity, params, resource, step):
+        def slow(work):
+            get = work.client.get
+
+            def waiting(path, asked, **options):
+                if path == "/v2/projects_users" and "range[updated_at]" in asked:
+                    began.append(mirror.sim.clock.now())
+                    mirror.sim.clock.advance(minutes=20 * (len(began) > 1))
+                return get(path, asked, **options)
+
+            work.client.get = waiting
+            return step(work)
+
+        return plain(identity, params, resource, slow)
+
+    mirror.task = task
+    mirror.incremental()
+    assert len(began) > 2
+    [moved] = watermarks(mirror, INCREMENTAL).values()
+    assert moved - began[0] <= timedelta(seconds=2)
 
 
 def test_each_dag_has_its_own_watermarks(town):
