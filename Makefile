@@ -40,6 +40,10 @@ test-deep: setup ## Tell a thousand random histories of the mirror; takes hours 
 	@exec env INTRA42_CONVERGENCE=deep INTRA42_HISTORIES=$(HISTORIES) \
 	  $(BIN)/python -m pytest tests/convergence $(PYTEST_ARGS)
 
+.PHONY: test-mutants
+test-mutants: setup ## Put known defects back one at a time: the tests must notice each; 6 minutes
+	@exec $(BIN)/python -m dev.mutants $(MUTANTS)
+
 .PHONY: bench
 bench: setup ## Run the benchmarks; the result is bench/results/latest.json
 	@exec $(BIN)/python -m bench

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from dev.mutants.catalogue import MUTANTS
 from dev.mutants.model import Mutant
+from dev.mutants.table import mutant_table
 from dev.settings import ROOT
 
 _LONGEST_S = 300
@@ -27,7 +28,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m dev.mutants", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="name")
     parser.add_argument("--list", action="store_true", help="print the names and stop")
+    parser.add_argument("--table", action="store_true", help="print the documentation's table")
     options = parser.parse_args(arguments)
+    if options.table:
+        print(mutant_table())
+        return 0
     if options.list:
         print("\n".join(f"{mutant.name:34} {mutant.what}" for mutant in MUTANTS))
         return 0

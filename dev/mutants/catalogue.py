@@ -1,4 +1,4 @@
-"""The mutants. The first thirteen are defects of older mirrors of the same API."""
+"""The mutants: `SEEDS` are defects of older mirrors of the same API, `OURS` are our own."""
 
 from __future__ import annotations
 
