@@ -187,13 +187,12 @@ def _keep_stubs(work: Work, name: str, ids: Iterable[int]) -> None:
         return
     statement = compose("load/stubs", target=table(name))
     at = work.client.last_date
-    work.commit(
-        lambda: (
-            work.connection.execute(
-                statement, {**work.names, "ids": stubs, "synced_at": at}
-            ).rowcount
-        )
-    )
+
+    def step() -> None:
+        cursor = work.connection.execute(statement, {**work.names, "ids": stubs, "synced_at": at})
+        work.counts.changed(name, inserted=cursor.rowcount)
+
+    work.commit(step)
     log.info(
         "%s: other rows mention %s, which the API does not give; kept with listed = false",
         name,
