@@ -41,7 +41,7 @@ test-deep: setup ## Tell a thousand random histories of the mirror; takes hours 
 	  $(BIN)/python -m pytest tests/convergence $(PYTEST_ARGS)
 
 .PHONY: test-mutants
-test-mutants: setup ## Put known defects back one at a time: the tests must notice each; 6 minutes
+test-mutants: setup ## Put known defects back one at a time: the tests must notice each; takes minutes
 	@exec $(BIN)/python -m dev.mutants $(MUTANTS)
 
 .PHONY: bench

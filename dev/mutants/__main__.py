@@ -6,6 +6,7 @@ import argparse
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -57,7 +58,7 @@ def _without_mutant(mutants: Sequence[Mutant]) -> str:
     """Run the tests on a copy without a defect; return what went wrong, nothing if all is well."""
     tests = sorted({test for mutant in mutants for test in mutant.tests})
     with _copy() as copy:
-        result = _pytest(copy, tests)
+        result = _pytest(copy, tests, _LONGEST_S * 6)
     return "" if result.returncode == 0 else _last_lines(result)
 
 
@@ -91,7 +92,7 @@ def _copy() -> Iterator[Path]:
 def _try(mutant: Mutant, copy: Path) -> tuple[str, bool]:
     """Run the mutant's tests in its tree; return what came of it, and whether it was caught."""
     try:
-        result = _pytest(copy, mutant.tests)
+        result = _pytest(copy, mutant.tests, _LONGEST_S)
     except subprocess.TimeoutExpired:
         return f"its tests did not end within {_LONGEST_S} s", False
     if result.returncode == 0:
@@ -102,26 +103,37 @@ def _try(mutant: Mutant, copy: Path) -> tuple[str, bool]:
     return f"red: {red[0].partition('::')[2]}", True
 
 
-def _pytest(copy: Path, tests: Sequence[str]) -> subprocess.CompletedProcess[str]:
+def _pytest(copy: Path, tests: Sequence[str], longest_s: float) -> subprocess.CompletedProcess[str]:
     environment = {
         **os.environ,
         "PYTHONPATH": f"{copy}{os.pathsep}{copy / 'plugins'}",
         "PYTHONDONTWRITEBYTECODE": "1",
     }
     _prove_that_the_copy_is_imported(copy, environment)
-    return subprocess.run(
-        [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests],
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
+    with subprocess.Popen(
+        command,
         cwd=copy,
         env=environment,
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
-        timeout=_LONGEST_S,
-        check=False,
-    )
+    ) as process:
+        try:
+            output, _nothing = process.communicate(timeout=longest_s)
+        except subprocess.TimeoutExpired:
+            # As Ctrl-C would: the tests stop the PostgreSQL that they started.
+            process.send_signal(signal.SIGINT)
+            try:
+                process.communicate(timeout=30)
+            except subprocess.TimeoutExpired:
+                process.kill()
+            raise
+    return subprocess.CompletedProcess(command, process.returncode, output)
 
 
 def _last_lines(result: subprocess.CompletedProcess[str]) -> str:
-    lines = f"{result.stdout}{result.stderr}".splitlines()[-15:]
+    lines = result.stdout.splitlines()[-15:]
     return "\n".join([f"pytest ended with {result.returncode}", *lines])
 
 
