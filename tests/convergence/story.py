@@ -137,7 +137,7 @@ class Story:
         # A change may show late, but not later than windows overlap.
         late = max(0, self.config.get("lookback_minutes", 30) - 5)
         self.upstream = Upstream(self.sim, in_turn=audited, late=late)
-        self.checks = Checks(self.sim, self.upstream, self.reader(), self.per_second, self.per_hour)
+        self.checks = Checks(self.sim, self.upstream, self.reader())
         self._numbers = 0
         self._last: tuple[str, str, dict[str, Any]] | None = None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.harness import NIGHTLY
+from tests.harness import INCREMENTAL, NIGHTLY
 
 
 def test_a_night_that_is_cleared_looks_at_everybody_again(story):
@@ -29,3 +29,22 @@ def test_somebody_anonymised_without_an_enrolment_is_found_in_his_attempts(story
     story.wait(60)
     story.run(NIGHTLY)
     assert story.checks.differences() == []
+
+
+def test_somebody_without_a_campus_any_more_keeps_his_new_enrolment(story):
+    """The filter by campus never shows it, and no watermark waits for it."""
+    story.run(NIGHTLY)
+    [home] = story.sim.world.campus_users.where("user_id", 102)
+    story.wait(60)
+    story.sim.world.delete_row("campus_users", home)
+    story.sim.world.reregister(1020)
+    story.sim.world.update_row("cursus_users", 1030, grade="Member")
+    story.two_nights()
+
+
+def test_a_window_that_shows_a_move_also_reads_what_moved_along(story):
+    story.run(NIGHTLY)
+    story.wait(60)
+    story.sim.world.transfer(103, 2)
+    story.sim.world.touch_user(103, wallet=50)
+    story.window_twice(INCREMENTAL, 30, 60)

@@ -1,6 +1,8 @@
 -- users.campus_id, then projects_users.campus_id, of these users (all of them where ids is null).
+-- Whoever left a campus may have changed since behind the back of its filter: his rows of the tables
+-- that are listed by campus are queued, to be read by user id.
 with home as (
-  select u.id, (
+  select u.id, u.campus_id as was, (
     select m.campus_id
     from intra42.campus_users as m
     where m.user_id = u.id and m.is_primary
@@ -15,6 +17,13 @@ moved as (
   set campus_id = home.campus_id, _synced_at = %(synced_at)s, _run_id = %(run_id)s
   from home
   where home.id = u.id and u.campus_id is distinct from home.campus_id
+),
+queued as (
+  insert into intra42.history_queue (dag_id, resource, user_id, run_id)
+  select %(dag_id)s, resource, home.id, %(run_id)s
+  from home, unnest(array['users', 'cursus_users', 'projects_users']) as resource
+  where home.was is not null and home.was is distinct from home.campus_id
+  on conflict (dag_id, resource, user_id) do nothing
 )
 update intra42.projects_users as p
 set campus_id = home.campus_id, _synced_at = %(synced_at)s, _run_id = %(run_id)s
