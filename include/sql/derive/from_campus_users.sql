@@ -23,7 +23,7 @@ queued as (
   select %(dag_id)s, resource, home.id, %(run_id)s
   from home, unnest(array['users', 'cursus_users', 'projects_users']) as resource
   where home.was is not null and home.was is distinct from home.campus_id
-  on conflict (dag_id, resource, user_id) do nothing
+  on conflict (dag_id, resource, user_id) do update set run_id = excluded.run_id
 )
 update intra42.projects_users as p
 set campus_id = home.campus_id, _synced_at = %(synced_at)s, _run_id = %(run_id)s
