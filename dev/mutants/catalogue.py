@@ -28,9 +28,9 @@ SEEDS = (
         (
             Edit(
                 f"{_SYNC}absence.py",
-                "    returned, _answer = _read(reader, ids)\n",
+                "    returned, _answer = reader.read_ids(ids)\n",
                 "    try:\n"
-                "        returned, _answer = _read(reader, ids)\n"
+                "        returned, _answer = reader.read_ids(ids)\n"
                 "    except Exception:\n"
                 "        return set()\n",
             ),

@@ -7,5 +7,5 @@ select %(dag_id)s, %(resource)s, u.id, %(run_id)s
 from intra42.users as u
 where %(campuses)s::bigint[] is null
   or u.campus_id = any(%(campuses)s::bigint[])
-  or (u.campus_id is null and %(homeless)s)
+  or u.campus_id is null
 on conflict (dag_id, resource, user_id) do update set run_id = excluded.run_id

@@ -13,11 +13,10 @@ from datetime import timedelta
 from psycopg import sql
 
 from intra42.api.model import Answer
-from intra42.api.pagination import Page
 from intra42.catalog.model import Resource
 from intra42.errors import DeleteRefused, NoWitness
 from intra42.statements import compose, table
-from intra42.sync.reading import Reader, derive_from, ids_of
+from intra42.sync.reading import Reader, derive_from
 from intra42.sync.work import Work, chunked
 
 log = logging.getLogger(__name__)
@@ -34,7 +33,7 @@ def ask(work: Work, reader: Reader, ids: Sequence[int]) -> set[int]:
     Raises:
         NoWitness: no id of the request came back, not even a known one asked for beside them.
     """
-    returned, _answer = _read(reader, ids)
+    returned, _answer = reader.read_ids(ids)
     if returned or not ids:
         return returned
     witness = _witness(work, reader.resource, ids)
@@ -73,7 +72,7 @@ def ask_again(work: Work, reader: Reader, ids: Sequence[int]) -> dict[int, Answe
 def _read_with(
     reader: Reader, ids: Sequence[int], witness: Sequence[int]
 ) -> tuple[set[int], Answer]:
-    returned, answer = _read(reader, [*ids, *witness])
+    returned, answer = reader.read_ids([*ids, *witness])
     if not returned:
         message = (
             f"{reader.resource.name}: ids {', '.join(map(str, witness))}, which were there before, "
@@ -82,18 +81,6 @@ def _read_with(
         )
         raise NoWitness(message)
     return returned, answer
-
-
-def _read(reader: Reader, ids: Sequence[int]) -> tuple[set[int], Answer]:
-    returned: set[int] = set()
-    answers: list[Answer] = []
-
-    def note(page: Page) -> None:
-        answers.append(page.answer)
-        returned.update(ids_of(page))
-
-    reader.read_by({"filter[id]": ",".join(map(str, sorted(ids)))}, note)
-    return returned & set(ids), answers[-1]
 
 
 def _witness(work: Work, resource: Resource, ids: Iterable[int]) -> list[int]:

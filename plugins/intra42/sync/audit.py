@@ -9,7 +9,7 @@ the rows verified longest ago, which finds silent changes in old rows.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from intra42.api.model import Answer
@@ -165,20 +165,12 @@ def _compare(work: Work, item: _Audit, users: Sequence[int], budget: int) -> Non
             _compare(work, item, half, budget)
 
 
-def _filters(item: _Audit, users: Iterable[int], work: Work) -> dict[str, str]:
-    params = {str(item.resource.user_key): ",".join(map(str, users))}
-    if item.resource.cursus_filter and item.resource.scope_cursus:
-        cursus: tuple[int, ...] = getattr(work.config, item.resource.scope_cursus)
-        params[item.resource.cursus_filter] = ",".join(map(str, cursus))
-    return params
-
-
 def _count(work: Work, item: _Audit, users: Sequence[int]) -> Page | None:
     """Ask how many rows the API has for `users`, and store those that come with the answer.
 
     Returns None where the answer shows that it counts other rows too.
     """
-    params = _filters(item, users, work)
+    params = item.reader.users_filters(users)
     page = next(keyset(work.client, item.resource.endpoint, params, highest=item.highest))
     before = work.counts.dropped
     item.reader.absorb(page, Trust.DIRECT, lambda: None)
@@ -221,7 +213,7 @@ def _read_whole(work: Work, item: _Audit, users: Sequence[int], budget: int) -> 
             last[:] = [page.answer]
             shown.update(ids_of(page))
 
-        item.reader.read_by(_filters(item, part, work), note, path=item.resource.endpoint)
+        item.reader.read_by(item.reader.users_filters(part), note)
         ours = _mirrored(work, item, part)
         item.suspects |= ours - shown
         _mark(work, item, part, last[0], len(ours))

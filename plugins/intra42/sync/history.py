@@ -18,7 +18,7 @@ from intra42.errors import IncompleteListing
 from intra42.statements import compose, table
 from intra42.sync.loading import Trust, load
 from intra42.sync.parents import CHUNK, cut_all
-from intra42.sync.reading import Reader, ids_of
+from intra42.sync.reading import Reader
 from intra42.sync.rows import Cutter
 from intra42.sync.work import Work, chunked
 
@@ -99,10 +99,6 @@ def packed(candidates: Sequence[tuple[int, int]], page: int = CHUNK) -> list[int
 
 def _read_rows(work: Work, reader: Reader, users: list[int], after: int) -> None:
     resource = reader.resource
-    params = {str(resource.user_key): ",".join(map(str, users))}
-    if resource.cursus_filter and resource.scope_cursus:
-        cursus: tuple[int, ...] = getattr(work.config, resource.scope_cursus)
-        params[resource.cursus_filter] = ",".join(map(str, cursus))
 
     def checkpoint(page: Page) -> None:
         _note_clock(work, resource, page)
@@ -113,7 +109,7 @@ def _read_rows(work: Work, reader: Reader, users: list[int], after: int) -> None
                 "state/move_users", users=users, after=page.last_id, **_queue(work, resource)
             )
 
-    reader.read_by(params, checkpoint, path=resource.by_id, after=after)
+    reader.read_by(reader.users_filters(users), checkpoint, after=after)
 
 
 def _note_clock(work: Work, resource: Resource, page: Page) -> None:
@@ -134,15 +130,9 @@ def _read_users(work: Work, reader: Reader, users: list[int]) -> None:
     Raises:
         IncompleteListing: nobody came back, not even somebody who was just there.
     """
-    returned: set[int] = set()
-
-    def note(page: Page) -> None:
-        returned.update(ids_of(page))
-
-    params = {"filter[id]": ",".join(map(str, users))}
-    reader.read_by(params, note)
-    if not returned & set(users):
-        returned |= _ask_with_witness(work, reader, users)
+    returned, _answer = reader.read_ids(users)
+    if not returned:
+        returned = _ask_with_witness(work, reader, users)
     hidden = [user for user in users if user not in returned]
     if hidden:
         _read_hidden(work, hidden)
@@ -155,12 +145,7 @@ def _ask_with_witness(work: Work, reader: Reader, users: list[int]) -> set[int]:
     """Ask again with a user who was seen in this run: an empty answer proves nothing."""
     witness = work.fetch("scope/user_seen", users=users)
     asked = [*users[: CHUNK - 1], *(row[0] for row in witness)]
-    returned: set[int] = set()
-
-    def note(page: Page) -> None:
-        returned.update(ids_of(page))
-
-    reader.read_by({"filter[id]": ",".join(map(str, asked))}, note)
+    returned, _answer = reader.read_ids(asked)
     if witness and not returned:
         message = (
             f"users: none of {len(asked)} users came back, not even id {witness[0][0]}, "

@@ -155,7 +155,6 @@ def _queue_everyone(work: Work, resource: Resource, kind: str, wanted: Sequence[
         "state/enqueue_all",
         resource=resource.name,
         campuses=None if everyone else campuses,
-        homeless=True,
     )
 
 

@@ -79,6 +79,26 @@ class Reader:
         for page in pages:
             self.absorb(page, Trust.DIRECT, lambda page=page: checkpoint(page))  # type: ignore[misc]
 
+    def read_ids(self, ids: Sequence[int]) -> tuple[set[int], Answer]:
+        """Read rows by their ids; return those of `ids` that came back, and the last answer."""
+        returned: set[int] = set()
+        answers: list[Answer] = []
+
+        def note(page: Page) -> None:
+            answers.append(page.answer)
+            returned.update(ids_of(page))
+
+        self.read_by({"filter[id]": ",".join(map(str, sorted(ids)))}, note)
+        return returned & set(ids), answers[-1]
+
+    def users_filters(self, users: Iterable[int]) -> dict[str, str]:
+        """Return the filters that select all rows of `users` in the configured cursus."""
+        params = {str(self.resource.user_key): ",".join(map(str, users))}
+        if self.resource.cursus_filter and self.resource.scope_cursus:
+            cursus: tuple[int, ...] = getattr(self.work.config, self.resource.scope_cursus)
+            params[self.resource.cursus_filter] = ",".join(map(str, cursus))
+        return params
+
     def report_notes(self) -> None:
         """Say once what was odd about the records of this task."""
         notes = self.cutter.notes
