@@ -284,7 +284,7 @@ OURS = (
             ),
             Edit(
                 f"{_API}keyset.py",
-                "            done=not remaining,\n",
+                "            done=done,\n",
                 "            done=len(records) < answer.per_page,\n",
             ),
         ),
@@ -296,7 +296,7 @@ OURS = (
         (
             Edit(
                 f"{_API}numbered.py",
-                "            complete = found == answer.total and len(totals) == 1\n",
+                "            complete = found == answer.total and len(totals) == 1 and not answer.more\n",
                 "            complete = found > 0 or not answer.total\n",
             ),
         ),

@@ -26,8 +26,8 @@ from intra42.api.responses import (
     read_object,
     retry_after,
 )
-from intra42.api.transport import USER_AGENT, Bearer, Reply, Silence, Transport
-from intra42.errors import QuotaSpent, RateLimited, RetriableApiError
+from intra42.api.transport import USER_AGENT, Bearer, Reply, Transport
+from intra42.errors import ApiTimeout, QuotaSpent, RateLimited, RetriableApiError
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -45,6 +45,7 @@ class _Call:
     params: Mapping[str, str]
     label: str = field(init=False)
     refusals: int = 0
+    timeouts: int = 0
     paused_s: float = 0.0
     renewed: bool = False
     seq: int = 0
@@ -95,8 +96,8 @@ class IntraClient:
             user_agent=user_agent,
         )
 
-    def get(self, path: str, params: Mapping[str, str], *, retry_timeouts: bool = True) -> Answer:
-        """Return one page of an index endpoint; with `retry_timeouts=False` a timeout ends it.
+    def get(self, path: str, params: Mapping[str, str], *, timeouts: int | None = None) -> Answer:
+        """Return one page of an index endpoint; give up at the latest after so many `timeouts`.
 
         Raises:
             QuotaSpent: the hour's requests are used up, or the API asked for a long pause.
@@ -107,7 +108,7 @@ class IntraClient:
         """
         call = _Call(path, params)
         return self._fetch(
-            call, lambda reply: read_answer(reply, call.label, call.seq), retry_timeouts
+            call, lambda reply: read_answer(reply, call.label, call.seq), timeouts
         )
 
     def get_object(self, path: str) -> dict[str, Any]:
@@ -118,7 +119,7 @@ class IntraClient:
             ApiError: as in `get`.
         """
         call = _Call(path, {})
-        return self._fetch(call, lambda reply: read_object(reply, call.label), True)
+        return self._fetch(call, lambda reply: read_object(reply, call.label))
 
     def pause(self, seconds: float) -> None:
         """Sleep before a request is made again; counted in `usage`."""
@@ -129,12 +130,16 @@ class IntraClient:
         """Close the connections."""
         self._transport.close()
 
-    def _fetch(self, call: _Call, read: Callable[[Reply], T], retry_timeouts: bool) -> T:
+    def _fetch(
+        self, call: _Call, read: Callable[[Reply], T], timeouts: int | None = None
+    ) -> T:
         """Return what `read` makes of a 200 answer, after as many attempts as it takes."""
 
         def worth_it(error: BaseException) -> bool:
-            if isinstance(error, Silence) and not retry_timeouts:
-                return False
+            if isinstance(error, ApiTimeout):
+                call.timeouts += 1
+                if call.timeouts == timeouts:
+                    return False
             return isinstance(error, RetriableApiError) and not isinstance(error, RateLimited)
 
         for attempt in Retrying(

@@ -15,7 +15,7 @@ from typing import Any
 
 from intra42.api.client import IntraClient
 from intra42.api.model import Answer
-from intra42.api.page import ASKS, LAST_ID, MIN_PAGE_SIZE, Page, record_id
+from intra42.api.page import ASKS, LAST_ID, MIN_PAGE_SIZE, TIMEOUTS, Page, record_id
 from intra42.api.responses import describe
 from intra42.errors import ApiTimeout, IncompleteListing, NotAscending, RangeIgnored
 
@@ -40,7 +40,7 @@ def keyset(
         path: index endpoint that supports `range[id]`.
         params: filters and other ranges.
         after: read ids larger than this one; the `last_id` of the page before, on resuming.
-        page_size: records per page, at most 100; halved for good after a timeout.
+        page_size: records per page, at most 100; halved for good after two timeouts in a row.
         sortable: False where the endpoint ignores `sort` and is ascending anyway.
         number: of the first page, larger than 1 on resuming.
         highest: read ids up to this one.
@@ -80,6 +80,7 @@ class _Keyset:
         self._path = path
         self._params = {**params, "sort": "id"} if sortable else dict(params)
         self._page_size = page_size
+        self._patience = TIMEOUTS
         self._label = describe("GET", path, params)
 
     def page(self, after: int, number: int, expected: int, *, resumed: bool) -> Page:
@@ -92,7 +93,9 @@ class _Keyset:
         ids = self._check_order(records, after)
         last_id = max(ids, default=after)
         remaining = answer.total - len(answer.records)
-        if remaining and last_id == after:
+        # A total that is too small would hide the rows after a full page.
+        done = not remaining and not (answer.more and records)
+        if not done and last_id == after:
             message = f"{self._label}: no usable id in a page after id {after}"
             raise IncompleteListing(message)
         return Page(
@@ -103,7 +106,7 @@ class _Keyset:
             after=after,
             last_id=last_id,
             remaining=remaining,
-            done=not remaining,
+            done=done,
         )
 
     def _witnessed(self, after: int, first: Answer, expected: int, *, resumed: bool) -> Answer:
@@ -151,7 +154,7 @@ class _Keyset:
         raise IncompleteListing(message)
 
     def _ask(self, lowest: int) -> Answer:
-        """Ask once; after a timeout with half the page size, down to 10."""
+        """Ask once; a second timeout in a row halves the page size for good, down to 10."""
         while True:
             smallest = self._page_size <= MIN_PAGE_SIZE
             params = {
@@ -160,11 +163,13 @@ class _Keyset:
                 "page[size]": str(self._page_size),
             }
             try:
-                return self._client.get(self._path, params, retry_timeouts=smallest)
+                return self._client.get(
+                    self._path, params, timeouts=None if smallest else self._patience
+                )
             except ApiTimeout as error:
                 if smallest:
                     raise
-                self._page_size = max(self._page_size // 2, MIN_PAGE_SIZE)
+                self._page_size, self._patience = max(self._page_size // 2, MIN_PAGE_SIZE), 1
                 log.warning("%s; asking for %d records a page now", error, self._page_size)
 
     def _check_order(self, records: list[Any], after: int) -> list[int]:

@@ -16,6 +16,7 @@ class Answer:
             to judge.
         total: X-Total, items that match the request from its first page on.
         per_page: X-Per-Page, items the server puts into a page.
+        more: whether the Link header names a next page.
         date: the Date header, aware UTC, whole seconds.
         sent_at: `date` less the seconds the answer took, rounded up: the API read its data then
             or later, by its own clock.
@@ -27,6 +28,7 @@ class Answer:
     records: list[Any]
     total: int
     per_page: int
+    more: bool
     date: datetime
     sent_at: datetime
     seq: int

@@ -8,7 +8,7 @@ from collections.abc import Generator, Iterator, Mapping
 
 from intra42.api.client import IntraClient
 from intra42.api.model import Answer
-from intra42.api.page import ASKS, MIN_PAGE_SIZE, Page, record_id
+from intra42.api.page import ASKS, MIN_PAGE_SIZE, TIMEOUTS, Page, record_id
 from intra42.api.responses import describe
 from intra42.errors import ApiTimeout, IncompleteListing
 
@@ -34,7 +34,7 @@ def numbered(
         client: whom to ask.
         path: index endpoint.
         params: filters.
-        page_size: records per page, at most 100; halved for good after a timeout.
+        page_size: records per page, at most 100; halved for good after two timeouts in a row.
         sort: the `sort` parameter, none if None.
 
     Raises:
@@ -69,6 +69,7 @@ class _Numbered:
         self._path = path
         self._params = params
         self._page_size = page_size
+        self._patience = TIMEOUTS
         self._label = describe("GET", path, params)
         self.verdict = ""
 
@@ -86,8 +87,8 @@ class _Numbered:
             nameless += len(answer.records) - len(ids)
             found = len(seen) + nameless
             # A row that was dropped while we read hides another and leaves the count right.
-            complete = found == answer.total and len(totals) == 1
             remaining = max(answer.total - number * answer.per_page, 0)
+            complete = found == answer.total and len(totals) == 1 and not answer.more
             yield Page(
                 number=number,
                 pages=number + math.ceil(remaining / answer.per_page),
@@ -109,7 +110,7 @@ class _Numbered:
         """Ask for smaller pages from now on; a timeout of the smallest is raised."""
         if self._page_size <= MIN_PAGE_SIZE:
             raise error
-        self._page_size = max(self._page_size // 2, MIN_PAGE_SIZE)
+        self._page_size, self._patience = max(self._page_size // 2, MIN_PAGE_SIZE), 1
         log.warning("%s; beginning again with %d records a page", error, self._page_size)
 
     def _page(self, number: int) -> Answer:
@@ -121,7 +122,9 @@ class _Numbered:
         }
         for ask in range(1, ASKS + 1):
             answer = self._client.get(
-                self._path, params, retry_timeouts=self._page_size <= MIN_PAGE_SIZE
+                self._path,
+                params,
+                timeouts=None if self._page_size <= MIN_PAGE_SIZE else self._patience,
             )
             rows = len(answer.records)
             want = min(max(answer.total - (number - 1) * answer.per_page, 0), answer.per_page)

@@ -10,6 +10,7 @@ from intra42.api.model import Answer
 LAST_ID = 2**31 - 1
 MIN_PAGE_SIZE = 10
 ASKS = 4
+TIMEOUTS = 2  # in a row, until smaller pages are asked for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -122,6 +122,7 @@ def read_answer(reply: Reply, label: str, seq: int) -> Answer:
         records=records,
         total=total,
         per_page=per_page,
+        more='rel="next"' in reply.headers.get("Link", ""),
         date=date,
         # Rounded up: Date was cut to the second, and the data may be as old as the request.
         sent_at=date - timedelta(seconds=math.ceil(reply.elapsed_s)),

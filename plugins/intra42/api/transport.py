@@ -28,10 +28,6 @@ _CHUNK = 64 * 1024
 _GZIP = 16 + zlib.MAX_WBITS
 
 
-class Silence(ApiTimeout):
-    """We stopped waiting; unlike a 504, which comes in time and is worth another attempt."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
     """A whole answer: its body arrived completely and is decompressed."""
@@ -138,7 +134,7 @@ class Transport:
         # Not only after an error: http.client takes headers that were cut for complete ones.
         if watchdog.expired:
             message = f"{label}: no complete answer within {self._total_timeout_s:g} s"
-            raise Silence(message)
+            raise ApiTimeout(message)
         return Reply(
             status=response.status_code,
             headers=response.headers,
@@ -188,10 +184,10 @@ def _check_size(size: int, label: str) -> None:
 def _network_error(error: Exception, label: str, timeout_s: float) -> RetriableApiError:
     """Return our error for one of `requests` or urllib3, whose own texts repeat the whole URL."""
     if isinstance(error, requests.ConnectTimeout):
-        return Silence(f"{label}: no connection within {CONNECT_TIMEOUT_S:g} s")
+        return ApiTimeout(f"{label}: no connection within {CONNECT_TIMEOUT_S:g} s")
     names = {type(part).__name__ for part in _causes(error)}
     if names & {"ReadTimeout", "ReadTimeoutError", "TimeoutError"}:
-        return Silence(f"{label}: no answer for {timeout_s:g} s")
+        return ApiTimeout(f"{label}: no answer for {timeout_s:g} s")
     cause = type(_causes(error)[-1]).__name__
     return RetriableApiError(f"{label}: no connection or a cut answer ({cause})")
 

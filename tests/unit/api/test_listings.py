@@ -177,6 +177,15 @@ def test_a_page_that_disagrees_with_its_total_is_asked_for_again(
     assert rig.turns.sent == 4
 
 
+def test_t16_a_total_too_small_after_a_full_page_is_not_the_end(rig: Rig) -> None:
+    world = World(run(1, 102))
+    more = {"Link": '<https://api.intra.42.fr/v2/users?page=2>; rel="next"'}
+    short = listing(run(1, 101), total=100, headers=more)
+    world.before = lambda asked: short if asked == 1 else None
+    assert found(read(rig, world)) == list(range(1, 102))
+    assert rig.turns.sent == 2
+
+
 @pytest.mark.parametrize("total", [49, 51])
 def test_t16_a_total_that_never_agrees_ends_in_red(rig: Rig, total: int) -> None:
     with pytest.raises(IncompleteListing, match=f"50 different rows .* announces {total}"):
@@ -211,13 +220,21 @@ def test_a_page_with_no_usable_id_at_all_does_not_go_round_for_ever(rig: Rig) ->
         read(rig, listing(body, total=300))
 
 
-def test_a_timeout_halves_the_page_for_the_rest(rig: Rig) -> None:
+@pytest.mark.parametrize("page", [1, 2, 3])
+def test_t4_a_timeout_that_passes_costs_one_more_request(rig: Rig, page: int) -> None:
+    world = World(run(1, 251))
+    world.before = lambda asked: silence() if asked == page else None
+    assert found(read(rig, world)) == list(range(1, 251))
+    assert rig.turns.sent == 4
+
+
+def test_two_timeouts_in_a_row_halve_the_page_for_the_rest(rig: Rig) -> None:
     world = World(run(1, 131))
-    world.before = lambda asked: silence() if asked == 1 else None
+    world.before = lambda asked: silence() if asked < 3 else None
     pages = read(rig, world)
     assert found(pages) == list(range(1, 131))
     assert [request.query["page[size]"] for request in rig.server.requests] == [
-        "100", "50", "50", "50",
+        "100", "100", "50", "50", "50",
     ]  # fmt: skip
 
 
@@ -225,7 +242,7 @@ def test_a_listing_that_only_times_out_ends_at_the_smallest_page(rig: Rig) -> No
     with pytest.raises(ApiTimeout):
         read(rig, silence(), page_size=20)
     sizes = [request.query["page[size]"] for request in rig.server.requests]
-    assert sizes == ["20", "10", "10", "10", "10"]
+    assert sizes == ["20", "20", "10", "10", "10", "10"]
 
 
 def test_an_error_in_mid_listing_keeps_the_pages_before_it(rig: Rig) -> None:
@@ -332,16 +349,24 @@ def test_a_short_numbered_page_is_asked_for_again(rig: Rig) -> None:
     assert rig.turns.sent == 3
 
 
+def test_a_numbered_page_that_names_a_next_one_is_not_the_last(rig: Rig) -> None:
+    world = World(run(1, 42), per_page=20)
+    more = {"Link": '<https://api.intra.42.fr/v2/campus?page=3>; rel="next"'}
+    short = listing(run(21, 41), total=40, per_page=20, headers=more)
+    world.before = lambda asked: short if asked == 2 else None
+    assert set(found(sweep(rig, world))) == set(range(1, 42))
+
+
 def test_ids_that_never_add_up_end_in_red_after_three_sweeps(rig: Rig) -> None:
     with pytest.raises(IncompleteListing, match="1 different ids where the API announces 2, 3"):
         sweep(rig, listing(ids(1, 1)))
     assert rig.turns.sent == 3
 
 
-def test_a_timeout_begins_a_numbered_listing_again_with_smaller_pages(rig: Rig) -> None:
+def test_two_timeouts_begin_a_numbered_listing_again_with_smaller_pages(rig: Rig) -> None:
     world = World(run(1, 121))
-    world.before = lambda asked: silence() if asked == 2 else None
+    world.before = lambda asked: silence() if asked in (2, 3) else None
     pages = sweep(rig, world)
     assert set(found(pages)) == set(range(1, 121))
     sizes = [request.query["page[size]"] for request in rig.server.requests]
-    assert sizes == ["100", "100", "50", "50", "50"]
+    assert sizes == ["100", "100", "100", "50", "50", "50"]
