@@ -279,8 +279,8 @@ OURS = (
         (
             Edit(
                 f"{_API}keyset.py",
-                "            if rows == want == len(answer.records):\n",
-                "            if rows <= want:\n",
+                "        if rows == want == len(answer.records):\n",
+                "        if rows <= want:\n",
             ),
             Edit(
                 f"{_API}keyset.py",
@@ -296,7 +296,7 @@ OURS = (
         (
             Edit(
                 f"{_API}numbered.py",
-                "            complete = found == answer.total and len(totals) == 1 and not answer.more\n",
+                "            complete = found == answer.total and settled\n",
                 "            complete = found > 0 or not answer.total\n",
             ),
         ),
@@ -413,11 +413,11 @@ OURS = (
         (
             Edit(
                 f"{_API}keyset.py",
-                "        if ids and ids[0] <= after:\n",
+                "        if ids and ids[0] < lowest:\n",
                 "        if ids and ids[0] < 0:\n",
             ),
         ),
-        (f"{_LISTINGS}test_an_ignored_range_is_noticed_at_once",),
+        (f"{_LISTINGS}test_p14_an_ignored_range_is_noticed_on_the_second_page",),
     ),
     Mutant(
         "ignored-time-range-believed",

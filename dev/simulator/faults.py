@@ -222,9 +222,14 @@ def _missing_row(draft: Draft, fault: Fault) -> None:
     draft.query.excluded.add(fault.options["id"])
 
 
+def _skipped_page(draft: Draft, _: Fault) -> None:
+    draft.query.page += 1
+
+
 QUERY: dict[str, Callable[[Draft, Fault], None]] = {
     "ignore_range": _ignore_range,
     "missing_row": _missing_row,
+    "skipped_page": _skipped_page,
 }
 
 # On the page.
@@ -294,6 +299,14 @@ PAGE: dict[str, Callable[[Draft, Fault], None]] = {
 
 # While the answer is sent: see `server`.
 
-WIRE = {"timeout", "slow_drip", "cut", "short_body", "truncated_json", "wrong_content_type"}
+WIRE = {
+    "timeout",
+    "slow_drip",
+    "cut",
+    "short_body",
+    "truncated_json",
+    "wrong_content_type",
+    "gzip_cut",
+}
 
 KINDS = {*EARLY, *QUERY, *PAGE, *WIRE, "duplicate_page"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 import os
 import socket
 import struct
@@ -107,6 +108,10 @@ class Handler(BaseHTTPRequestHandler):
         if kind == "truncated_json":
             body = body[: max(1, length // 2)]
             length = len(body)
+        elif kind == "gzip_cut":
+            body = gzip.compress(body, 1)[:-9]
+            length = len(body)
+            response.headers["Content-Encoding"] = "gzip"
         elif kind == "wrong_content_type":
             response.headers["Content-Type"] = wire.get("content_type", "text/html; charset=utf-8")
         self.send_response_only(response.status, HTTPStatus(response.status).phrase)

@@ -107,8 +107,9 @@ class IntraClient:
             RetriableApiError: no believable answer in all attempts.
         """
         call = _Call(path, params)
+        page = int(params.get("page[number]", "1"))
         return self._fetch(
-            call, lambda reply: read_answer(reply, call.label, call.seq), timeouts
+            call, lambda reply: read_answer(reply, call.label, call.seq, page), timeouts
         )
 
     def get_object(self, path: str) -> dict[str, Any]:
@@ -130,9 +131,7 @@ class IntraClient:
         """Close the connections."""
         self._transport.close()
 
-    def _fetch(
-        self, call: _Call, read: Callable[[Reply], T], timeouts: int | None = None
-    ) -> T:
+    def _fetch(self, call: _Call, read: Callable[[Reply], T], timeouts: int | None = None) -> T:
         """Return what `read` makes of a 200 answer, after as many attempts as it takes."""
 
         def worth_it(error: BaseException) -> bool:

@@ -17,7 +17,7 @@ from intra42.api.client import IntraClient
 from intra42.api.model import Answer
 from intra42.api.page import ASKS, LAST_ID, MIN_PAGE_SIZE, TIMEOUTS, Page, record_id
 from intra42.api.responses import describe
-from intra42.errors import ApiTimeout, IncompleteListing, NotAscending, RangeIgnored
+from intra42.errors import ApiTimeout, DataError, IncompleteListing, NotAscending, RangeIgnored
 
 log = logging.getLogger(__name__)
 
@@ -90,8 +90,7 @@ class _Keyset:
         if answer.total < expected:
             answer = self._witnessed(after, answer, expected, resumed=resumed)
             records = [record for record in answer.records if record_id(record) != after]
-        ids = self._check_order(records, after)
-        last_id = max(ids, default=after)
+        last_id = max(_ids(records), default=after)
         remaining = answer.total - len(answer.records)
         # A total that is too small would hide the rows after a full page.
         done = not remaining and not (answer.more and records)
@@ -134,24 +133,17 @@ class _Keyset:
         raise IncompleteListing(message)
 
     def _consistent(self, lowest: int) -> Answer:
-        """Return a page from id `lowest` on whose rows agree with its own total."""
+        """Return a page that agrees with its own total and with the question, or raise."""
         for ask in range(1, ASKS + 1):
             answer = self._ask(lowest)
-            rows, want = _distinct(answer.records), min(answer.per_page, answer.total)
-            # A row that comes twice hides another one.
-            if rows == want == len(answer.records):
+            doubt = self._doubt(answer, lowest)
+            if doubt is None:
                 return answer
-            log.warning(
-                "%s: %d different rows from id %d on where the API announces %d, ask %d of %d",
-                *(self._label, rows, lowest, want, ask, ASKS),
-            )
+            log.warning("%s, ask %d of %d", doubt, ask, ASKS)
             if ask < ASKS:
                 self._client.pause(float(ask))
-        message = (
-            f"{self._label}: {rows} different rows from id {lowest} on, the API announces {want} "
-            f"({answer.total} in all), {ASKS} times"
-        )
-        raise IncompleteListing(message)
+        assert doubt is not None  # noqa: S101  # or we had returned
+        raise doubt
 
     def _ask(self, lowest: int) -> Answer:
         """Ask once; a second timeout in a row halves the page size for good, down to 10."""
@@ -172,25 +164,33 @@ class _Keyset:
                 self._page_size, self._patience = max(self._page_size // 2, MIN_PAGE_SIZE), 1
                 log.warning("%s; asking for %d records a page now", error, self._page_size)
 
-    def _check_order(self, records: list[Any], after: int) -> list[int]:
-        ids = [value for value in map(record_id, records) if value is not None]
+    def _doubt(self, answer: Answer, lowest: int) -> DataError | None:
+        """Return why a page from id `lowest` on cannot be believed, None if it can."""
+        ids = _ids(answer.records)
         for one, next_one in itertools.pairwise(ids):
             if next_one < one:
                 message = (
                     f"{self._label}: id {next_one} comes after id {one} in one page; "
                     "keyset pagination needs ascending ids"
                 )
-                raise NotAscending(message)
-        if ids and ids[0] <= after:
+                return NotAscending(message)
+        if ids and ids[0] < lowest:
             message = (
-                f"{self._label}: id {ids[0]} came where ids larger than {after} were asked; "
+                f"{self._label}: id {ids[0]} came where ids from {lowest} on were asked; "
                 "the endpoint ignores range[id]"
             )
-            raise RangeIgnored(message)
-        return ids
+            return RangeIgnored(message)
+        # A row that comes twice hides another one.
+        rows = len(answer.records) - (len(ids) - len(set(ids)))
+        want = min(answer.per_page, answer.total)
+        if rows == want == len(answer.records):
+            return None
+        message = (
+            f"{self._label}: {rows} different rows from id {lowest} on, the API announces {want} "
+            f"({answer.total} in all)"
+        )
+        return IncompleteListing(message)
 
 
-def _distinct(records: list[Any]) -> int:
-    """Count records, those with the same usable id once."""
-    ids = [value for value in map(record_id, records) if value is not None]
-    return len(records) - (len(ids) - len(set(ids)))
+def _ids(records: list[Any]) -> list[int]:
+    return [value for value in map(record_id, records) if value is not None]

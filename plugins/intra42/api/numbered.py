@@ -86,9 +86,10 @@ class _Numbered:
             totals.add(answer.total)
             nameless += len(answer.records) - len(ids)
             found = len(seen) + nameless
-            # A row that was dropped while we read hides another and leaves the count right.
             remaining = max(answer.total - number * answer.per_page, 0)
-            complete = found == answer.total and len(totals) == 1 and not answer.more
+            # A row that was dropped while we read hides another and leaves the count right.
+            settled = len(totals) == 1 and (remaining > 0 or not answer.more)
+            complete = found == answer.total and settled
             yield Page(
                 number=number,
                 pages=number + math.ceil(remaining / answer.per_page),

@@ -102,8 +102,8 @@ def _shown(key: str, value: str) -> str:
     return value if len(parts) <= 4 else f"{','.join(parts[:3])},…({len(parts)})"
 
 
-def read_answer(reply: Reply, label: str, seq: int) -> Answer:
-    """Return a 200 answer of an index endpoint.
+def read_answer(reply: Reply, label: str, seq: int, page: int = 1) -> Answer:
+    """Return a 200 answer of an index endpoint, which is the `page` we asked for.
 
     Raises:
         RetriableApiError: it is not a JSON list, or lacks a header that lets us check it.
@@ -118,6 +118,9 @@ def read_answer(reply: Reply, label: str, seq: int) -> Answer:
     per_page = _count(reply.headers, "X-Per-Page", label)
     if per_page < 1:
         _refuse(label, "X-Per-Page of 1 or more", str(per_page))
+    shown = whole_number(reply.headers, "X-Page")
+    if shown not in {None, page}:
+        _refuse(label, f"page {page}", f"page {shown}")
     return Answer(
         records=records,
         total=total,

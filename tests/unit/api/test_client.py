@@ -88,6 +88,7 @@ PASSING: dict[str, Step] = {
     "T15 X-Total twice, in contradiction": listing(ids(1), headers={"X-Total": "1, 2"}),
     "T15 X-Per-Page missing": listing(ids(1), headers={"X-Per-Page": None}),
     "T15 X-Per-Page 0": listing(ids(1), headers={"X-Per-Page": "0"}),
+    "P2 another page": listing(ids(1), headers={"X-Page": "2"}),
     "T15 Date missing": listing(ids(1), headers={"Date": None}),
     "not HTTP at all": send(b"SSH-2.0-OpenSSH\r\n\r\n", close=True),
 }

@@ -193,17 +193,33 @@ def test_t16_a_total_that_never_agrees_ends_in_red(rig: Rig, total: int) -> None
     assert rig.turns.sent == 4
 
 
-def test_a_page_out_of_order_is_refused(rig: Rig) -> None:
+def test_p13_a_page_that_is_always_out_of_order_is_refused(rig: Rig) -> None:
     with pytest.raises(NotAscending, match="id 2 comes after id 3"):
         read(rig, listing(ids(1, 3, 2)))
+    assert rig.turns.sent == 4
 
 
-def test_an_ignored_range_is_noticed_at_once(rig: Rig) -> None:
+def test_p14_an_ignored_range_is_noticed_on_the_second_page(rig: Rig) -> None:
     world = World(run(1, 1000))
     world.ranged = False
-    with pytest.raises(RangeIgnored, match="id 1 came where ids larger than 100"):
+    with pytest.raises(RangeIgnored, match="id 1 came where ids from 101 on"):
         read(rig, world)
-    assert rig.turns.sent == 2
+    assert rig.turns.sent == 5
+
+
+@pytest.mark.parametrize("page", [2, 3])
+@pytest.mark.parametrize(
+    "wrong",
+    [listing(run(1, 101), total=250), listing(ids(260, 250), total=2)],
+    ids=["P1 the first page again", "P13 out of order"],
+)
+def test_a_page_that_is_not_the_one_asked_for_is_asked_for_again(
+    rig: Rig, page: int, wrong: Step
+) -> None:
+    world = World(run(1, 251))
+    world.before = lambda asked: wrong if asked == page else None
+    assert found(read(rig, world)) == list(range(1, 251))
+    assert rig.turns.sent == 4
 
 
 def test_records_without_a_usable_id_are_handed_on(rig: Rig) -> None:
