@@ -80,13 +80,17 @@ class Reader:
             self.absorb(page, Trust.DIRECT, lambda page=page: checkpoint(page))  # type: ignore[misc]
 
     def read_ids(self, ids: Sequence[int]) -> tuple[set[int], Answer]:
-        """Read rows by their ids; return those of `ids` that came back, and the last answer."""
+        """Read rows by their ids; return those of `ids` that came back, and the last answer.
+
+        A record without a usable id may be any of them: then none is said to be absent.
+        """
         returned: set[int] = set()
         answers: list[Answer] = []
 
         def note(page: Page) -> None:
+            found = ids_of(page)
             answers.append(page.answer)
-            returned.update(ids_of(page))
+            returned.update(ids if len(found) < len(page.records) else found)
 
         self.read_by({"filter[id]": ",".join(map(str, sorted(ids)))}, note)
         return returned & set(ids), answers[-1]
