@@ -188,5 +188,6 @@ class PostgresLimiter:
             # A transaction of the same task that holds our ledger row would block us for ever.
             connection.execute("set lock_timeout = '30s'")
             connection.execute("set statement_timeout = '60s'")
+            connection.execute(statements.read("api/notice_lost_client"))
             self._connection = connection
         return self._connection

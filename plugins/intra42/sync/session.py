@@ -64,6 +64,7 @@ def attempt(
     connection = connect()
     connection.autocommit = True
     try:
+        connection.execute(read("api/notice_lost_client"))
         ledger_id = _begin_ledger(connection, identity, resource)
         limiter = PostgresLimiter(
             connect,
