@@ -22,7 +22,7 @@ from intra42.catalog import graph
 from intra42.config import parse_config
 from intra42.sync.window import scopes
 from tests.convergence.upstream import CHILDREN, Upstream
-from tests.harness import NIGHTLY, Mirror
+from tests.harness import INCREMENTAL, NIGHTLY, Mirror
 
 if TYPE_CHECKING:
     from tests.convergence.story import Outcome, Trouble
@@ -89,7 +89,7 @@ class Checks:
             if dag == NIGHTLY:
                 self._nightly_promises()
             else:
-                self._incremental_promises()
+                self._incremental_promises(outcome.run_id)
         if explicit:
             assert self._new_graves(seen) == [], "a backfill deleted rows"
 
@@ -231,16 +231,19 @@ class Checks:
         ]
         assert not differences, f"I3: stale after a clean night: {differences}"
 
-    def _incremental_promises(self) -> None:
-        """I3: whoever has an attempt in the window has a true level."""
-        clock = self._sim.clock.now_ms()
-        attempts = self._sim.world.projects_users.updated_between(clock - 60_000, clock)
-        loaded = self._query(
-            "select 1 from intra42.sync_state where resource = 'projects_users' and dag_id = %s",
-            NIGHTLY,
+    def _incremental_promises(self, run_id: str) -> None:
+        """I3: whoever has an attempt in the window of this run has a true level."""
+        since = self._one(
+            "select min(window_from) from intra42.sync_runs "
+            "where run_id = %s and task_id = 'primary.projects_users' and dag_id = %s",
+            run_id,
+            INCREMENTAL,
         )
-        if not loaded:
+        if since is None:
             return
+        attempts = self._sim.world.projects_users.updated_between(
+            int(since.timestamp() * 1000), self._sim.clock.now_ms()
+        )
         mine = dict(self._query("select id, level from intra42.cursus_users"))
         parked = {row[0] for row in self._query("select id from intra42.parked_records")}
         for attempt in attempts:
@@ -304,8 +307,8 @@ class Checks:
         )
         assert found == [], f"old names of erased accounts are left: {found}"
 
-    def _one(self, text: str) -> Any:
-        return self._query(text)[0][0]
+    def _one(self, text: str, *values: Any) -> Any:
+        return self._query(text, *values)[0][0]
 
     def _sent(self) -> int:
         return len(self._sim.ledger.requests())
