@@ -36,6 +36,7 @@ class Reader:
         self.cutter = Cutter(resource, work.config.cursus_ids)
         self.unreadable = 0  # records without a usable id
         self._entered = 0  # users of the page who entered the scope, and are stored already
+        self._foreign: set[int] = set()  # rows of the page that belong to users out of scope
         self._order = {column.name: number for number, column in enumerate(resource.columns)}
 
     def absorb(self, page: Page, trust: Trust, checkpoint: Callable[[], Any]) -> None:
@@ -44,7 +45,9 @@ class Reader:
         rows, unfit = cut_all(self.cutter, page.records)
         self._entered = 0
         rows = [row for row in rows if self._of_our_cursus(row)]
+        shown = {row.id for row in rows} if self.resource.has_user else set()
         rows = self._of_our_users(rows, page.answer)
+        self._foreign = shown - {row.id for row in rows}
         resolve(self.work, self.resource, rows)
 
         def step() -> None:
@@ -82,7 +85,8 @@ class Reader:
     def read_ids(self, ids: Sequence[int]) -> tuple[set[int], Answer]:
         """Read rows by their ids; return those of `ids` that came back, and the last answer.
 
-        A record without a usable id may be any of them: then none is said to be absent.
+        A record without a usable id may be any of them: then none is said to be absent. A record of
+        somebody out of scope is not the row we ask for: ids may be given away.
         """
         returned: set[int] = set()
         answers: list[Answer] = []
@@ -90,7 +94,7 @@ class Reader:
         def note(page: Page) -> None:
             found = ids_of(page)
             answers.append(page.answer)
-            returned.update(ids if len(found) < len(page.records) else found)
+            returned.update(ids if len(found) < len(page.records) else found - self._foreign)
 
         self.read_by({"filter[id]": ",".join(map(str, sorted(ids)))}, note)
         return returned & set(ids), answers[-1]
