@@ -5,18 +5,28 @@ from __future__ import annotations
 import logging
 
 import sqlalchemy
-from psycopg import errors
+from psycopg import errors, sql
 from sqlalchemy.dialects import postgresql
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception_type,
+    stop_after_attempt,
+    wait_exponential,
+)
 
 from intra42.catalog.model import Type
 from intra42.catalog.resources import RESOURCES
 from intra42.errors import CatalogError
-from intra42.statements import FOLDER, SCHEMA, read
+from intra42.statements import FOLDER, SCHEMA, compose, read
 from intra42.sync.work import Connection
 
 log = logging.getLogger(__name__)
 
 _OLDEST_SERVER = 140_000
+# Longer than PostgreSQL takes to call off an autovacuum that is in the way, its deadlock_timeout.
+_LOCK_TIMEOUT = "2s"
+_TRIES = 12
 _DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
 
 
@@ -28,6 +38,7 @@ def migrate(connection: Connection) -> list[str]:
 
     Raises:
         CatalogError: the server is too old.
+        psycopg.errors.LockNotAvailable: somebody else uses a table for minutes.
     """
     if connection.info.server_version < _OLDEST_SERVER:
         message = (
@@ -41,21 +52,43 @@ def migrate(connection: Connection) -> list[str]:
         connection.execute(read("state/lock_migrations"))
         connection.execute(read("state/create_schema"))
     for name in names:
-        with connection.transaction():
-            connection.execute(read("state/lock_migrations"))
-            # A long reader must not make the DDL, and everybody behind it, wait for ever.
-            connection.execute(read("state/short_lock_timeout"))
-            try:
-                fresh = connection.execute(read("state/begin_migration"), {"name": name}).rowcount
-                if fresh:
-                    connection.execute(read(f"migrations/{name}"))
+        for attempt in Retrying(
+            retry=retry_if_exception_type(errors.LockNotAvailable),
+            stop=stop_after_attempt(_TRIES),
+            wait=wait_exponential(multiplier=0.5, max=15),
+            before_sleep=_log_retry,
+            reraise=True,
+        ):
+            with attempt:
+                if _apply(connection, name):
                     applied.append(name)
-            except errors.LockNotAvailable as error:
-                message = f"migration {name} waited for a lock in vain: {error}"
-                raise errors.LockNotAvailable(message) from error
     if applied:
         log.info("Applied migrations %s to schema %s", ", ".join(applied), SCHEMA)
     return applied
+
+
+def _apply(connection: Connection, name: str) -> bool:
+    """Apply a migration unless it was; tell whether it was missing."""
+    with connection.transaction():
+        connection.execute(read("state/lock_migrations"))
+        # While the DDL waits for a long reader, everybody else waits behind it.
+        connection.execute(compose("state/lock_timeout", limit=sql.Literal(_LOCK_TIMEOUT)))
+        try:
+            if not connection.execute(read("state/begin_migration"), {"name": name}).rowcount:
+                return False
+            connection.execute(read(f"migrations/{name}"))
+        except errors.LockNotAvailable as error:
+            message = (
+                f"migration {name} waited for a lock in vain: {error}. Another session uses a "
+                f"table of schema {SCHEMA}: end its transaction, then clear this task"
+            )
+            raise errors.LockNotAvailable(message) from error
+    return True
+
+
+def _log_retry(state: RetryCallState) -> None:
+    error = state.outcome.exception() if state.outcome else None
+    log.warning("%s (attempt %d of %d)", error, state.attempt_number, _TRIES)
 
 
 def differences(engine: sqlalchemy.Engine) -> list[str]:
