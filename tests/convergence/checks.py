@@ -246,8 +246,16 @@ class Checks:
         )
         mine = dict(self._query("select id, level from intra42.cursus_users"))
         parked = {row[0] for row in self._query("select id from intra42.parked_records")}
+        # Whose membership vanished without a trace is asked for under a campus that is not his.
+        lost = {
+            user
+            for user, row in self._query("select user_id, id from intra42.campus_users")
+            if row not in self._sim.world.campus_users
+        }
         for attempt in attempts:
             row = self._sim.world.projects_users[attempt]
+            if row.user_id in lost:
+                continue
             if 21 not in row.cursus_ids or ("projects_users", attempt) in self._upstream.obscured:
                 continue
             for enrolment in self._sim.world.cursus_users.of("user_id", row.user_id):
