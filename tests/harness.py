@@ -54,7 +54,6 @@ class Mirror:
         )
         self._numbers = count(1)
         self.once_in: set[int] = set()
-        self.paused_s = 0.0
 
     def connect(self) -> psycopg.Connection[Any]:
         return psycopg.connect(self.database_url)
@@ -71,11 +70,8 @@ class Mirror:
             self.connect, self.api, identity, request, loader=NIGHTLY, resource=resource
         ) as work:
             # How long the client pauses between attempts is the business of its own tests.
-            work.client._sleep = self._pause
+            work.client._sleep = lambda _seconds: None
             return step(work)
-
-    def _pause(self, seconds: float) -> None:
-        self.paused_s += seconds
 
     def run(self, dag_id: str, *, run_id: str | None = None, **params: Any) -> str:
         """Run all tasks of a DAG; return the run id. The first error ends the run."""
