@@ -65,6 +65,7 @@ def attempt(
     connection.autocommit = True
     try:
         connection.execute(read("api/notice_lost_client"))
+        connection.execute(read("state/in_utc"))
         ledger_id = _begin_ledger(connection, identity, resource)
         limiter = PostgresLimiter(
             connect,
