@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from psycopg.types.json import Jsonb
@@ -72,7 +72,7 @@ class Job:
 
 
 class FutureWatermark(Exception):  # says what was found, not what failed
-    """The window begins later than the API's own clock; it would show nothing."""
+    """The window continues from a time later than the API's own clock; it may hide changes."""
 
 
 def run_job(work: Work, reader: Reader, job: Job) -> None:
@@ -106,10 +106,11 @@ def _run_leg(work: Work, reader: Reader, job: Job, leg: Leg) -> None:
         page_size=reader.resource.page_size,
         sortable=reader.resource.sortable,
     )
+    lookback = timedelta(minutes=work.config.lookback_minutes)
     first: datetime | None = None
     for page in pages:
         first = first or page.answer.sent_at
-        if job.span and job.kind == "window" and job.span.since > page.answer.date:
+        if job.span and job.kind == "window" and job.span.since + lookback > page.answer.date:
             work.commit(lambda: work.execute("state/finish_job", job_id=job.id))
             raise FutureWatermark
         if job.span:

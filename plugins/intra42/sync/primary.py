@@ -50,7 +50,10 @@ def _read_explicit(work: Work, reader: Reader, span: Window) -> None:
 
 def _continue(work: Work, reader: Reader) -> None:
     """Go on from the watermarks; what has none is loaded whole, by the loader only."""
-    begun_by_this_run = _run_unfinished(work, reader)
+    try:
+        begun_by_this_run = _run_unfinished(work, reader)
+    except FutureWatermark:
+        begun_by_this_run = False
     if work.request.full_refresh:
         known, missing = _watermarks(work, reader.resource)
         if missing and not work.is_loader:

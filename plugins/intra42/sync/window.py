@@ -64,10 +64,11 @@ def groups(watermarks: Mapping[Scope, datetime]) -> tuple[Group, ...]:
 def since_watermark(watermark: datetime, lookback: timedelta, now: datetime | None) -> Window:
     """Return the open window that continues from `watermark`.
 
-    A watermark later than the API's own clock is wrong: the window then starts 24 hours back.
+    A watermark later than the API's own clock is wrong: the window then starts 24 hours back, or
+    more than the lookback where that is longer.
     """
     if now is not None and watermark > now:
-        return Window(since=now - timedelta(hours=24))
+        return Window(since=now - max(timedelta(hours=24), lookback + timedelta(hours=1)))
     return Window(since=watermark - lookback)
 
 
