@@ -235,11 +235,24 @@ def lock(work: Work, resource: Resource) -> None:
     Raises:
         psycopg.errors.LockNotAvailable: the other one still works; nothing was asked of the API.
     """
-    name = f"{work.identity.dag_id}/{resource.name}"
+    _lock(work, f"{work.identity.dag_id}/{resource.name}")
+
+
+def lock_task(work: Work) -> None:
+    """Become the only attempt of this task, where several tasks share a table; wait as in `lock`.
+
+    Raises:
+        psycopg.errors.LockNotAvailable: as in `lock`.
+    """
+    who = work.identity
+    _lock(work, f"{who.dag_id}/{who.run_id}/{who.task_id}/{who.map_index}")
+
+
+def _lock(work: Work, name: str) -> None:
     row = work.connection.execute(read("state/try_lock"), {"name": name}).fetchone()
     if row and row[0]:
         return
-    log.info("Another task of %s works on %s: waiting for it to end", *name.split("/"))
+    log.info("Another task works on %s: waiting for it to end", name)
     with work.connection.transaction():
         work.connection.execute(compose("state/lock_timeout", limit=sql.Literal("10min")))
         work.connection.execute(read("state/lock"), {"name": name})

@@ -14,7 +14,7 @@ from datetime import timedelta
 
 from intra42.catalog import graph
 from intra42.sync import absence, history
-from intra42.sync.reading import Reader, lock
+from intra42.sync.reading import Reader, lock, lock_task
 from intra42.sync.work import Work, chunked
 
 log = logging.getLogger(__name__)
@@ -75,6 +75,7 @@ def refetch(work: Work, chunks: Sequence[int]) -> None:
     Raises:
         NoWitness: an answer held none of the ids asked for, not even one seen a moment ago.
     """
+    lock_task(work)
     reader = Reader(work, graph.get(_RESOURCE))
     try:
         for chunk, ids in work.fetch("refresh/chunks", chunks=list(chunks)):
@@ -97,6 +98,7 @@ def delete_missing(work: Work) -> None:
         NoWitness: the second answer proves nothing.
         DeleteRefused: more rows would go than the guard allows; not one is deleted.
     """
+    lock_task(work)
     reader = Reader(work, graph.get(_RESOURCE))
     try:
         work.commit(lambda: work.execute("refresh/end_requests"))
