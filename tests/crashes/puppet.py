@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import partial, wraps
 from pathlib import Path
@@ -42,8 +43,8 @@ Say = Callable[[dict[str, Any]], None]
 class Puppet(Mirror):
     """A mirror whose runs stand still at a point, at each of its places in turn.
 
-    Most points lie within a page of the window of attempts. The place of such a page is the id
-    after which it begins.
+    Most points lie within a page. The place of a page of the window of attempts is the id after
+    which it begins, that of another answer is its task and its number.
     """
 
     def __init__(self, order: Mapping[str, Any], say: Say) -> None:
@@ -58,7 +59,7 @@ class Puppet(Mirror):
         self._places = list(order["places"])
         self._place = ""
         self._task = ""
-        self._looks = 0
+        self._asked: Counter[str] = Counter()
         self._moved = False  # the position after the page is written, but not committed
         self._work: Work | None = None
 
@@ -96,12 +97,11 @@ class Puppet(Mirror):
     ) -> Any:
         if path == LISTING and "range[updated_at]" in params:
             self._place, self._moved = str(int(params["range[id]"].split(",")[0]) - 1), False
-        elif self._task == SWEEP:
-            self._looks += 1
-            self._place = f"second look, page {self._looks}"
+        else:
+            self._asked[self._task] += 1
+            self._place = f"{self._task} {self._asked[self._task]}"
         answer = plain(client, path, params, **options)
-        self.at("page fetched")
-        self.at("sweep")
+        self.at("fetched")
         return answer
 
     def renew(self, plain: Any, tokens: PostgresTokens, connection: Any) -> Any:
@@ -150,7 +150,7 @@ class Puppet(Mirror):
     def derive_from(self, plain: Any, *args: Any) -> Any:
         if self._task == SWEEP:
             self._place = "deleted"
-            self.at("sweep")
+            self.at("sweeping")
         return plain(*args)
 
     def execute(

@@ -12,7 +12,7 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,16 +21,21 @@ import pytest
 
 from dev.postgres import Postgres
 from intra42.api.limiter import PostgresLimiter
+from tests.crashes.attempts import (
+    ALL,
+    PAGES,
+    asks_for,
+    before,
+    change_attempts,
+    stored,
+    watermarks,
+)
 from tests.crashes.puppet import APPLICATION, LISTING, MIGRATIONS, SWEEP, Theatre
 from tests.harness import INCREMENTAL, NIGHTLY, Mirror
 from tests.integration.sync import worlds
 
 TIMES = 1 if os.environ.get("INTRA42_CONVERGENCE", "quick") == "quick" else 25
 SOON_S = 5.0
-
-# The eight attempts of the town on three pages; a page is named by the id before it.
-PAGE_CAP = 3
-PAGES = {"0": (10100, 10200, 10300), "10300": (10400, 10500, 10600), "10600": (10700, 10800)}
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -60,7 +65,7 @@ WAITS = "state = 'active' and wait_event_type = 'Lock'"
 
 POINTS = {
     "K1 after the token": Point("token fetched", f"{OPEN} and {LOCKED}"),
-    "K2 after the fetch": Point("page fetched", f"{IDLE} and {LOCKED}"),
+    "K2 after the fetch": Point("fetched", f"{IDLE} and {LOCKED}"),
     "K3 in COPY": Point("copying", "state = 'active' and query ~ 'copy .*stage_projects_users'"),
     "K4 before the merge": Point("merging", f"{OPEN} and {LOCKED}"),
     "K5 in the merge": Point(
@@ -124,9 +129,9 @@ class Scene:
     @contextmanager
     def _little_asked_again(self) -> Iterator[None]:
         """See that at most two pages of the window are answered that had been answered before."""
-        before = self._questions()
+        answered = self._questions()
         yield
-        again = [text for text, times in self._questions().items() if 0 < before[text] < times]
+        again = [text for text, times in self._questions().items() if 0 < answered[text] < times]
         assert len(again) <= 2, f"asked again: {again}"
 
     def _questions(self) -> Counter[str]:
@@ -167,12 +172,9 @@ class Scene:
         if point.held_by is None:
             yield lambda: None
             return
-        connection = psycopg.connect(self.mirror.database_url)
-        connection.execute(point.held_by.format(first=PAGES[place][0]))
-        # A restart of the server lets go as well.
-        with suppress(psycopg.OperationalError):
+        with closing(self.mirror.connect()) as connection:
+            connection.execute(point.held_by.format(first=PAGES[place][0]))
             yield connection.close
-            connection.close()
 
     def _query(self, text: str) -> list[tuple[object, ...]]:
         return self.mirror.query(text)
@@ -224,43 +226,21 @@ ended_by = pytest.mark.parametrize("scene", ENDS, indirect=True)
 @pytest.mark.parametrize("name", POINTS)
 def test_a_window_that_ends_at_each_of_its_pages_goes_on(scene, name):
     point, mirror = POINTS[name], scene.mirror
-    mirror.sim.harsh.page_cap = PAGE_CAP
-    for ids in PAGES.values():
-        for row_id in ids:
-            mirror.sim.world.update_row("projects_users", row_id, final_mark=7)
+    change_attempts(mirror)
     if point.name == "token fetched":
         for place in PAGES:
-            mirror.sim.faults.add("401", LISTING, when=begins_after(place))
+            mirror.sim.faults.add("401", LISTING, when=asks_for(place))
 
     def only_whole_pages(place: str) -> None:
-        until = PAGES[place][-1] if point.kept else int(place)
-        stored = mirror.query(
-            "select id from intra42.projects_users where final_mark = 7 order by id"
-        )
-        assert [row[0] for row in stored] == [
-            row_id for ids in PAGES.values() for row_id in ids if row_id <= until
-        ]
-        complete = until == PAGES[list(PAGES)[-1]][-1]
+        kept = before(place) + list(PAGES[place] if point.kept else ())
+        assert stored(mirror) == kept
+        position = kept[-1] if kept else 0
         legs = mirror.query("select after from intra42.legs where not done")
-        assert legs == ([] if complete else [(until,)])
-        assert complete == bool(
-            mirror.query(
-                "select 1 from intra42.sync_state where dag_id = %s and resource = %s",
-                INCREMENTAL,
-                "projects_users",
-            )
-        )
+        assert legs == ([] if kept == ALL else [(position,)])
+        assert watermarks(mirror) == (kept == ALL)
 
     scene.play(point, list(PAGES), only_whole_pages)
     scene.finish()
-
-
-def begins_after(place: str) -> Callable[[object], bool]:
-    """Return what recognises the question for a page of the window."""
-    start = f"{int(place) + 1},"
-    return lambda request: (
-        "range[updated_at]" in request.query and request.query["range[id]"].startswith(start)
-    )
 
 
 @ended_by
@@ -280,9 +260,10 @@ def test_k9_a_delete_sweep_that_ends_goes_on_and_buries_each_row_once(scene):
         assert mirror.query("select 1 from intra42.tombstones") == []
         scene.tasks = (SWEEP,)
 
-    looks = [f"second look, page {number}" for number in (1, 2, 3)]
-    scene.play(Point("sweep", IDLE), looks, nothing_is_deleted)
-    scene.play(Point("sweep", f"{OPEN} and {LOCKED}"), ["deleted"], nothing_is_deleted)
+    looks = [f"{SWEEP} {number}" for number in (1, 2, 3)]
+    for look in looks:
+        scene.play(Point("fetched", IDLE), [look], nothing_is_deleted)
+    scene.play(Point("sweeping", f"{OPEN} and {LOCKED}"), ["deleted"], nothing_is_deleted)
     scene.finish()
     graves = mirror.query("select id from intra42.tombstones order by id")
     assert [row_id for (row_id,) in graves] == gone
@@ -307,10 +288,7 @@ def test_k10_a_migration_that_ends_leaves_the_one_before(fresh, theatre, postgre
 @ended_by
 def test_k11_a_record_is_parked_with_its_page_or_not_at_all(scene):
     mirror = scene.mirror
-    mirror.sim.harsh.page_cap = PAGE_CAP
-    for ids in PAGES.values():
-        for row_id in ids:
-            mirror.sim.world.update_row("projects_users", row_id, final_mark=7)
+    change_attempts(mirror)
     bad = {ids[-1] for ids in PAGES.values()}
 
     def spoil(record: dict[str, object]) -> dict[str, object]:
@@ -319,13 +297,9 @@ def test_k11_a_record_is_parked_with_its_page_or_not_at_all(scene):
     mirror.sim.faults.add("mutate_record", LISTING, times=None, change=spoil)
 
     def parked_with_their_pages(place: str) -> None:
-        before = [row_id for ids in PAGES.values() for row_id in ids if row_id <= int(place)]
         parked = mirror.query("select id, attempts from intra42.parked_records order by id")
-        assert parked == [(row_id, 1) for row_id in before if row_id in bad]
-        stored = mirror.query(
-            "select id from intra42.projects_users where final_mark = 7 order by id"
-        )
-        assert [row_id for (row_id,) in stored] == [i for i in before if i not in bad]
+        assert parked == [(row_id, 1) for row_id in before(place) if row_id in bad]
+        assert stored(mirror) == [row_id for row_id in before(place) if row_id not in bad]
 
     scene.play(Point("parking", f"{OPEN} and {LOCKED}"), list(PAGES), parked_with_their_pages)
     mirror.incremental(run_id="one")
