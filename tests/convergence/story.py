@@ -178,8 +178,19 @@ class Story:
 
     def both(self, trouble: Trouble, other: Trouble) -> None:
         """Let both DAGs run at once, while somebody reads the mirror."""
-        outcomes = [Outcome(run_id=self._next_id()), Outcome(run_id=self._next_id())]
-        plans = [(NIGHTLY, outcomes[0], trouble), (INCREMENTAL, outcomes[1], other)]
+        self._at_once((NIGHTLY, trouble, {}), (INCREMENTAL, other, {}))
+
+    def beside(
+        self, dag: str, since: int, until: int, trouble: Trouble, other: Trouble = QUIET
+    ) -> None:
+        """Let a run of a DAG and a backfill of the same DAG run at once."""
+        self._at_once((dag, trouble, {}), (dag, other, self._window(since, until)))
+
+    def _at_once(self, *runs: tuple[str, Trouble, dict[str, Any]]) -> None:
+        plans = [
+            (dag, Outcome(run_id=self._next_id()), trouble, params) for dag, trouble, params in runs
+        ]
+        trouble, other = (trouble for _, trouble, _ in runs)
         with (
             self.checks.around([trouble, other], alone=False) as seen,
             self._befall(trouble),
@@ -187,7 +198,7 @@ class Story:
             self.checks.watched(),
         ):
             threads = [
-                threading.Thread(target=self._play, args=(*plan, {}), daemon=True) for plan in plans
+                threading.Thread(target=self._play, args=plan, daemon=True) for plan in plans
             ]
             for thread in threads:
                 thread.start()
@@ -195,15 +206,17 @@ class Story:
                 thread.join(120)
                 assert not thread.is_alive(), "a run hangs"
         faults = [one for one in (trouble, other) if one.kind == "fault"]
-        for _dag, outcome, own in plans:
+        for _dag, outcome, own, _params in plans:
             self._judge(outcome, [own, *faults])
         self.checks.after_runs(seen)
 
     def backfill(self, dag: str, since: int, until: int, trouble: Trouble = QUIET) -> Outcome:
         """Read a window: from so many minutes ago, for so many minutes."""
+        return self.run(dag, trouble, **self._window(since, until))
+
+    def _window(self, since: int, until: int) -> dict[str, Any]:
         start = self.sim.clock.now() - timedelta(minutes=since)
-        params = {"updated_from": start, "updated_to": start + timedelta(minutes=until + 1)}
-        return self.run(dag, trouble, **params)
+        return {"updated_from": start, "updated_to": start + timedelta(minutes=until + 1)}
 
     def window_twice(self, dag: str, since: int, until: int) -> None:
         """Read a window twice: the second time changes not one tuple."""

@@ -126,6 +126,10 @@ def _steps(kinds: list[str]) -> st.SearchStrategy[Step]:
             ),
         ),
         "both": (2, st.builds(Step, st.just("both"), st.tuples(trouble, trouble))),
+        "beside": (
+            1,
+            st.builds(Step, st.just("beside"), st.tuples(_dag, minutes, minutes, trouble, trouble)),
+        ),
     }
     weighted = [name for name, (weight, _) in shapes.items() for _ in range(weight)]
     return st.sampled_from(weighted).flatmap(lambda name: shapes[name][1])

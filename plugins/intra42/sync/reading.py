@@ -232,10 +232,16 @@ def derive_from(work: Work, name: str, ids: list[int] | None, answer: Answer | N
 def lock(work: Work, resource: Resource) -> None:
     """Become the only writer of this DAG and resource; wait for another one, at most 10 minutes.
 
+    All scopes of a resource share listings, so they share the lock. An explicit window shares no
+    checkpoint with anybody: months of backfill do not keep the runs of the day waiting.
+
     Raises:
         psycopg.errors.LockNotAvailable: the other one still works; nothing was asked of the API.
     """
-    _lock(work, f"{work.identity.dag_id}/{resource.name}")
+    who = work.identity
+    _lock(
+        work, "/".join((who.dag_id, resource.name, *([who.run_id] if work.request.window else [])))
+    )
 
 
 def lock_task(work: Work) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from dev.simulator.clock import DAY
@@ -256,3 +258,17 @@ def test_silent_changes_of_people_and_scores_are_found_by_the_nightly_run(town):
     assert town.value("select score from intra42.coalitions_users where id = 1040000") == 4242
     assert town.value("select score from intra42.coalitions where id = 11") == 4242
     assert town.differences() == []
+
+
+def test_enrolments_are_not_refetched_before_their_first_load(fresh):
+    """The only one there may be gone: then nobody is left who could witness its absence."""
+    mirror = fresh()
+    mirror.sim.world.update_row("cursus_users", 1010, level=2.0)
+    now = mirror.sim.clock.now()
+    mirror.nightly(updated_from=now - timedelta(hours=1), updated_to=now + timedelta(hours=1))
+    assert mirror.query("select id from intra42.cursus_users") == [(1010,)]
+    mirror.sim.world.unregister(1010)
+    mirror.incremental()
+    assert mirror.query("select id from intra42.cursus_users") == [(1010,)]
+    mirror.nightly()
+    assert mirror.differences() == []

@@ -27,6 +27,7 @@ def seen(seq, records=()):
         records=list(records),
         total=1,
         per_page=100,
+        more=False,
         date=NOON,
         sent_at=NOON,
         seq=seq,
@@ -208,6 +209,24 @@ def test_two_tasks_of_one_dag_and_table_do_not_read_at_once(town):
     for thread in threads:
         thread.join(60)
     assert order == ["second asked", "first ended", "second began"]
+
+
+@pytest.mark.parametrize("holder", ["run of the day", "backfill"])
+def test_a_backfill_and_a_run_of_the_same_dag_do_not_wait_for_each_other(town, holder):
+    town.sim.world.validate_project(101, 12)
+    now = town.sim.clock.now()
+    window = {"updated_from": now - timedelta(hours=1), "updated_to": now + timedelta(hours=1)}
+    held, other = ({}, window) if holder == "run of the day" else (window, {})
+
+    def step(work):
+        lock(work, graph.get("projects_users"))
+        town.incremental(run_id="other", **other)
+
+    who = Identity(dag_id=INCREMENTAL, run_id="holder", task_id="one")
+    town.task(who, held, "projects_users", step)
+    assert town.query("select user_id from intra42.projects_users where project_id = 12") == [
+        (101,)
+    ]
 
 
 def test_both_dags_at_once_end_at_the_truth(town):
