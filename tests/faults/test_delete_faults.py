@@ -11,6 +11,7 @@ from intra42.sync import refresh
 from intra42.sync.work import Identity
 from tests.faults.pages import EVERYBODY, PLACES, SIZE, hundred
 from tests.harness import INCREMENTAL, NIGHTLY
+from tests.integration.sync import worlds
 from tests.integration.sync.test_checkpoints import Killed
 from tests.integration.sync.test_deletes import by_id, enrolments
 
@@ -449,3 +450,16 @@ def test_a_record_whose_id_cannot_be_read_is_not_an_absent_one(mirror, table):
     mirror.nightly()
     assert mirror.query(f"select id from intra42.{table} order by id") == before
     assert mirror.query("select 1 from intra42.tombstones") == []
+
+
+@pytest.mark.parametrize("name", ["projects_users", "achievements_users", "coalitions_users"])
+def test_x4_an_empty_answer_for_many_users_is_not_taken_for_their_history(fresh, name):
+    """It agrees with itself, and only the audit would find what it hid."""
+    mirror = fresh(worlds.village, campus_ids=[67], nightly_audit_requests=0)
+    mirror.sim.faults.add("empty_page", f"/v2/{name}", consistent=True, when=_by_users)
+    mirror.nightly()
+    assert mirror.differences() == []
+
+
+def _by_users(request):
+    return "filter[user_id]" in request.query

@@ -32,6 +32,7 @@ def keyset(
     sortable: bool = True,
     number: int = 1,
     highest: int = LAST_ID,
+    doubt_empty: bool = False,
 ) -> Iterator[Page]:
     """Yield the pages of a listing in ascending id order, the last one with `done`.
 
@@ -44,6 +45,7 @@ def keyset(
         sortable: False where the endpoint ignores `sort` and is ascending anyway.
         number: of the first page, larger than 1 on resuming.
         highest: read ids up to this one.
+        doubt_empty: rows are so likely that a first answer without any is asked for once more.
 
     Raises:
         IncompleteListing: rows and totals disagree, even after asking again.
@@ -52,6 +54,7 @@ def keyset(
         ApiError: as in `IntraClient.get`.
     """
     reader = _Keyset(client, path, params, page_size, sortable, highest)
+    reader.doubt_empty = doubt_empty
     # A listing is only resumed where rows were left.
     expected = 1 if number > 1 else 0
     resumed = number > 1
@@ -81,11 +84,17 @@ class _Keyset:
         self._params = {**params, "sort": "id"} if sortable else dict(params)
         self._page_size = page_size
         self._patience = TIMEOUTS
+        self.doubt_empty = False
         self._label = describe("GET", path, params)
 
     def page(self, after: int, number: int, expected: int, *, resumed: bool) -> Page:
         """Return the page of ids larger than `after`, of which `expected` rows are known."""
         answer = self._consistent(after + 1)
+        if self.doubt_empty and not answer.total:
+            log.warning("%s: no rows, which would be odd; asking once more", self._label)
+            self._client.pause(1.0)
+            answer = self._consistent(after + 1)
+        self.doubt_empty = False
         records = answer.records
         if answer.total < expected:
             answer = self._witnessed(after, answer, expected, resumed=resumed)

@@ -25,6 +25,7 @@ from intra42.sync.work import Work, chunked
 log = logging.getLogger(__name__)
 
 _FEW_PAGES = 5
+_MANY = 20  # users, of whom at least one should have a row
 
 
 def drain(work: Work, reader: Reader) -> None:
@@ -109,7 +110,12 @@ def _read_rows(work: Work, reader: Reader, users: list[int], after: int) -> None
                 "state/move_users", users=users, after=page.last_id, **_queue(work, resource)
             )
 
-    reader.read_by(reader.users_filters(users), checkpoint, after=after)
+    reader.read_by(
+        reader.users_filters(users),
+        checkpoint,
+        after=after,
+        doubt_empty=not after and len(users) >= _MANY,
+    )
 
 
 def _note_clock(work: Work, resource: Resource, page: Page) -> None:

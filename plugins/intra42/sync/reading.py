@@ -69,8 +69,9 @@ class Reader:
         *,
         path: str | None = None,
         after: int = 0,
+        doubt_empty: bool = False,
     ) -> None:
-        """Read all rows that `params` select, as direct answers, page by page."""
+        """Read all rows that `params` select, as direct answers, page by page; see `keyset`."""
         pages = keyset(
             self.work.client,
             path or self.resource.by_id or self.resource.endpoint,
@@ -78,6 +79,7 @@ class Reader:
             after=after,
             page_size=self.resource.page_size,
             sortable=self.resource.sortable,
+            doubt_empty=doubt_empty,
         )
         for page in pages:
             self.absorb(page, Trust.DIRECT, lambda page=page: checkpoint(page))  # type: ignore[misc]

@@ -142,6 +142,16 @@ def test_an_empty_answer_where_rows_were_left_is_not_the_end(rig: Rig) -> None:
     assert found(read(rig, world)) == list(range(1, 251))
 
 
+def test_an_empty_answer_is_doubted_once_where_rows_are_likely(rig: Rig) -> None:
+    world = World(run(1, 151))
+    world.before = lambda asked: listing([]) if asked == 1 else None
+    assert found(read(rig, world, doubt_empty=True)) == list(range(1, 151))
+    assert rig.turns.sent == 3
+    rig.turns.sent = 0
+    assert found(read(rig, World([]), doubt_empty=True)) == []
+    assert rig.turns.sent == 2
+
+
 def test_an_empty_first_answer_on_resuming_is_not_the_end(rig: Rig) -> None:
     world = World(run(1, 251))
     world.before = lambda asked: listing([]) if asked == 1 else None
