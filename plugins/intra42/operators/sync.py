@@ -27,6 +27,7 @@ class Intra42OpenRunOperator(Intra42Operator):
 
         Raises:
             AirflowException: the warehouse cannot be reached; one sentence says what to set.
+            psycopg.OperationalError: it was reached, but can do nothing, as where its disk is full.
         """
         _refuse_unknown_keys(context)
         hook = self.hook()
@@ -34,6 +35,9 @@ class Intra42OpenRunOperator(Intra42Operator):
         try:
             open_run(hook.connect, settings, identity_of(context), request)
         except psycopg.OperationalError as error:
+            if error.sqlstate:
+                # The server was reached, and says itself what is wrong.
+                raise
             message = (
                 f"The warehouse cannot be reached: check host, port, login and database of the "
                 f"Airflow connection {self.intra42_db_conn_id} ({str(error).splitlines()[0]})"
