@@ -17,12 +17,15 @@ import pytest
 from psycopg import IsolationLevel, errors
 
 from intra42 import statements
+from intra42.operators import Intra42OpenRunOperator
 from intra42.statements import FOLDER
 from intra42.sync import schema
 from tests.crashes.attempts import ALL, PAGES, change_attempts, stored
 from tests.crashes.puppet import LISTING
+from tests.dags.stack import Stack
 from tests.harness import INCREMENTAL
 from tests.integration.sync import worlds
+from tests.unit.airflow.contexts import context
 
 SOON_S = 5.0
 
@@ -293,3 +296,16 @@ def test_c6_a_migration_that_waits_in_vain_is_red_and_says_what_to_do(
         assert not has_new_column(town)
     town.incremental()
     assert has_new_column(town)
+
+
+def test_c6_the_first_task_says_what_is_in_its_way_and_does_not_blame_the_address(
+    one_more_migration, town, monkeypatch
+):
+    monkeypatch.setattr(schema, "_TRIES", 1)
+    monkeypatch.setattr(schema, "_LOCK_TIMEOUT", "100ms")
+    Stack(town.database_url, town.sim, monkeypatch)
+    open_run = Intra42OpenRunOperator(task_id="open_run")
+    with closing(town.connect()) as reader:
+        reader.execute("select count(*) from intra42.users")
+        with pytest.raises(errors.LockNotAvailable, match="migration 9000_shoes"):
+            open_run.execute(context(task_id="open_run"))
