@@ -1,0 +1,63 @@
+"""C4: days of the past, backfilled in any order beside the runs of the day."""
+
+from __future__ import annotations
+
+import os
+import random
+import threading
+from datetime import timedelta
+
+import pytest
+
+from tests.harness import INCREMENTAL, NIGHTLY, Mirror
+from tests.integration.sync import worlds
+
+DAYS = 6
+SEEDS = 2 if os.environ.get("INTRA42_CONVERGENCE", "quick") == "quick" else 100
+
+
+@pytest.mark.parametrize("dag", [NIGHTLY, INCREMENTAL])
+@pytest.mark.parametrize("seed", range(SEEDS))
+def test_c4_days_backfilled_in_any_order_beside_runs_of_the_day(loaded, dag, seed):
+    mirror = loaded(worlds.village, campus_ids=[67])
+    sim, rng = mirror.sim, random.Random(seed)
+    begin = sim.clock.now()
+    for _ in range(DAYS):
+        sim.clock.advance(hours=24)
+        sim.world.ordinary_day()
+    mirror.incremental()
+    past = [
+        {"updated_from": begin + timedelta(days=day), "updated_to": begin + timedelta(days=day + 1)}
+        for day in range(DAYS)
+    ]
+    rng.shuffle(past)
+    state = "select dag_id, resource, scope, watermark from intra42.sync_state where dag_id = %s"
+    before = mirror.query(f"{state} order by 2, 3", NIGHTLY)
+    failures: list[BaseException] = []
+
+    def backfill() -> None:
+        # Another worker: nothing is shared but the warehouse and the API.
+        worker = Mirror(mirror.database_url, sim, mirror.config)
+        try:
+            for number, window in enumerate(past):
+                worker.run(dag, run_id=f"backfill{number}", **window)
+        except BaseException as error:  # noqa: BLE001  # judged below
+            failures.append(error)
+
+    thread = threading.Thread(target=backfill)
+    thread.start()
+    live = 0
+    while thread.is_alive() or live < 2:
+        sim.clock.advance(minutes=15)
+        for student in rng.sample(sim.world.students(67), 3):
+            sim.world.validate_project(student.id)
+        mirror.incremental()
+        live += 1
+    thread.join()
+    assert failures == []
+    assert mirror.query(f"{state} order by 2, 3", NIGHTLY) == before
+    late = "select * from intra42.tombstones where run_id like 'backfill%%'"
+    assert mirror.query(late) == []
+    mirror.nightly()
+    mirror.nightly()
+    assert mirror.differences() == []
