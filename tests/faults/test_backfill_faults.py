@@ -61,3 +61,36 @@ def test_c4_days_backfilled_in_any_order_beside_runs_of_the_day(loaded, dag, see
     mirror.nightly()
     mirror.nightly()
     assert mirror.differences() == []
+
+
+def test_c1_both_dags_a_backfill_and_refetches_at_once(loaded):
+    mirror = loaded(worlds.village, campus_ids=[67])
+    sim = mirror.sim
+    begin = sim.clock.now()
+    sim.clock.advance(hours=24)
+    sim.world.ordinary_day()
+    for row in list(sim.world.cursus_users)[:5]:
+        sim.world.set_level_silently(row.id, 20.5)
+    window = {"updated_from": begin, "updated_to": begin + timedelta(hours=24)}
+    failures: list[BaseException] = []
+
+    def play(dag: str, **params: object) -> None:
+        worker = Mirror(mirror.database_url, sim, mirror.config)
+        try:
+            worker.run(dag, run_id=f"{dag} {len(params)}", **params)
+        except BaseException as error:  # noqa: BLE001  # judged below
+            failures.append(error)
+
+    threads = [
+        threading.Thread(target=play, args=(dag,), kwargs=params)
+        for dag in (NIGHTLY, INCREMENTAL)
+        for params in ({}, window)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(120)
+    assert failures == []
+    mirror.nightly()
+    mirror.nightly()
+    assert mirror.differences() == []

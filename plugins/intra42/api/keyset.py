@@ -21,6 +21,8 @@ from intra42.errors import ApiTimeout, DataError, IncompleteListing, NotAscendin
 
 log = logging.getLogger(__name__)
 
+_WITNESSES = 5
+
 
 def keyset(
     client: IntraClient,
@@ -84,6 +86,7 @@ class _Keyset:
         self._params = {**params, "sort": "id"} if sortable else dict(params)
         self._page_size = page_size
         self._patience = TIMEOUTS
+        self._witnesses: list[int] = []
         self.doubt_empty = False
         self._label = describe("GET", path, params)
 
@@ -98,8 +101,13 @@ class _Keyset:
         records = answer.records
         if answer.total < expected:
             answer = self._witnessed(after, answer, expected, resumed=resumed)
-            records = [record for record in answer.records if record_id(record) != after]
-        last_id = max(_ids(records), default=after)
+            records = [
+                record for record in answer.records if (record_id(record) or LAST_ID) > after
+            ]
+        ids = _ids(records)
+        last_id = max(ids, default=after)
+        # So few that a page read again with them still has room for other rows.
+        self._witnesses = ids[-max(1, min(_WITNESSES, answer.per_page // 2)) :]
         remaining = answer.total - len(answer.records)
         # A total that is too small would hide the rows after a full page.
         done = not remaining and not (answer.more and records)
@@ -118,18 +126,20 @@ class _Keyset:
         )
 
     def _witnessed(self, after: int, first: Answer, expected: int, *, resumed: bool) -> Answer:
-        """Read again, `after` included: fewer rows than expected are believed beside a known one.
+        """Read again with the rows before: fewer than expected are believed beside a known one.
 
-        Where we only resume and the known row is gone too, four empty answers are believed.
+        Several are asked for, because one may have gone too. Where we only resume and the last row
+        we stored is gone, four empty answers are believed.
         """
         empty = first.total == 0
+        known = self._witnesses or [after]
         for ask in range(1, ASKS):
             log.warning(
-                "%s: %d rows after id %d where %d were expected, reading again with that id",
-                *(self._label, first.total, after, expected),
+                "%s: %d rows after id %d where %d were expected, reading again from id %d on",
+                *(self._label, first.total, after, expected, known[0]),
             )
-            answer = self._consistent(after)
-            if any(record_id(record) == after for record in answer.records):
+            answer = self._consistent(known[0])
+            if not set(known).isdisjoint(_ids(answer.records)):
                 return answer
             empty = empty and answer.total == 0
             self._client.pause(float(ask))
@@ -137,7 +147,7 @@ class _Keyset:
             return first
         message = (
             f"{self._label}: {first.total} rows after id {after} where {expected} were expected, "
-            f"and id {after} itself did not come back in {ASKS - 1} more answers"
+            f"and of the {len(known)} ids before not one came back in {ASKS - 1} more answers"
         )
         raise IncompleteListing(message)
 

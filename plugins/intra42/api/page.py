@@ -20,7 +20,7 @@ class Page:
     Attributes:
         number: of the page, from 1.
         pages: estimated number of pages of the listing.
-        records: what the page holds; less one record when it was read again with an overlap.
+        records: what the page holds; without the overlap where it was read again with one.
         answer: the answer it came with.
         after: the id it was asked after.
         last_id: the largest usable id in it, `after` if there is none.

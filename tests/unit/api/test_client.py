@@ -116,7 +116,7 @@ def test_a_lasting_fault_burns_four_requests_with_growing_pauses(rig: Rig, fault
     assert 0.5 <= rig.slept[0] <= 0.75
 
 
-def test_a_connection_refused_is_a_passing_fault(rig: Rig) -> None:
+def test_t3_a_connection_refused_is_a_passing_fault(rig: Rig) -> None:
     client = IntraClient(
         "http://127.0.0.1:1", rig.client._tokens, rig.turns, sleep=rig.slept.append
     )
@@ -125,7 +125,7 @@ def test_a_connection_refused_is_a_passing_fault(rig: Rig) -> None:
     assert rig.turns.sent == 4
 
 
-def test_a_name_that_does_not_resolve_is_a_passing_fault(rig: Rig) -> None:
+def test_t3_a_name_that_does_not_resolve_is_a_passing_fault(rig: Rig) -> None:
     client = IntraClient("http://no.invalid", rig.client._tokens, rig.turns, sleep=rig.slept.append)
     with pytest.raises(RetriableApiError, match="no connection"):
         client.get(PATH, {})

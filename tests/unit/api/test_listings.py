@@ -133,7 +133,19 @@ def test_fewer_rows_than_were_left_are_believed_beside_a_known_one(rig: Rig) -> 
     pages = read(rig, world)
     assert found(pages) == [number for number in range(1, 251) if number != 150]
     asked = [request.query["range[id]"].split(",")[0] for request in rig.server.requests]
-    assert asked == ["1", "101", "100", "201"]
+    assert asked == ["1", "101", "96", "197"]
+
+
+def test_the_witness_may_have_gone_too(rig: Rig) -> None:
+    world = World(run(1, 251))
+
+    def before(asked: int) -> None:
+        if asked == 2:
+            world.records = [record for record in world.records if record["id"] not in (100, 150)]
+
+    world.before = before
+    assert found(read(rig, world)) == [number for number in range(1, 251) if number != 150]
+    assert rig.turns.sent == 4
 
 
 def test_an_empty_answer_where_rows_were_left_is_not_the_end(rig: Rig) -> None:
