@@ -1,4 +1,4 @@
-"""docs/correctness.md names tests that exist, and the mutants cannot rot."""
+"""docs/correctness.md and docs/faults.md name tests that exist, and the mutants cannot rot."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from dev.mutants.table import BEGIN, END, mutant_table
 from dev.settings import ROOT
 
 TEXT = (ROOT / "docs" / "correctness.md").read_text(encoding="utf-8")
+FAULTS = (ROOT / "docs" / "faults.md").read_text(encoding="utf-8")
+CASES = {"T": 16, "A": 6, "P": 14, "M": 7, "D": 10, "X": 10, "K": 12, "C": 6, "R": 6}
 FILES = {path.name: path for path in sorted((ROOT / "tests").rglob("test_*.py"))}
 
 
@@ -57,12 +59,22 @@ def test_the_table_of_mutants_is_fresh() -> None:
     assert shown == mutant_table(), "print it with `python -m dev.mutants --table`"
 
 
-def test_every_test_and_file_it_names_exists() -> None:
-    named = re.findall(r"`(test_\w+\.py)::(test_\w+)`", TEXT)
-    assert len(named) > 60
+def test_every_case_of_a_fault_has_a_test() -> None:
+    rows = re.findall(
+        r"^\| ([A-Z]\d+) \| [^|]+ \| .*(?:`test_\w+\.py::test_\w+`|\*both\*)", FAULTS, re.M
+    )
+    assert rows == [f"{family}{n}" for family, most in CASES.items() for n in range(1, most + 1)]
+
+
+@pytest.mark.parametrize(
+    ("text", "least"), [(TEXT, 60), (FAULTS, 80)], ids=["correctness", "faults"]
+)
+def test_every_test_and_file_it_names_exists(text: str, least: int) -> None:
+    named = re.findall(r"`(test_\w+\.py)::(test_\w+)`", text)
+    assert len(named) > least
     for file, test in named:
         assert defines(FILES[file], test), f"{file}::{test}"
-    for path in re.findall(r"`((?:plugins|include|dev|tests)/[\w/.]+)`", TEXT):
+    for path in re.findall(r"`((?:plugins|include|dev|tests)/[\w/.]+)`", text):
         assert (ROOT / path).exists(), path
 
 
@@ -72,6 +84,6 @@ def test_its_links_lead_somewhere() -> None:
 
 
 def test_the_names_of_test_files_are_unique() -> None:
-    named = {file for file, _test in re.findall(r"`(test_\w+\.py)::(test_\w+)`", TEXT)}
+    named = {file for file, _test in re.findall(r"`(test_\w+\.py)::(test_\w+)`", TEXT + FAULTS)}
     for file in named:
         assert len(list((ROOT / "tests").rglob(file))) == 1, file
