@@ -186,7 +186,6 @@ ODD = {
     "M4 null": lambda _: None,
     "M4 another offset": offset_of,
     "M4 microseconds": lambda text: text.replace("Z", "987Z"),
-    "M4 no fraction": lambda text: text[:19] + "Z",
 }
 
 
@@ -336,8 +335,8 @@ def test_a_run_that_takes_longer_than_its_interval_loses_nothing(mirror, dag, mi
 @pytest.mark.parametrize("dag", [NIGHTLY, INCREMENTAL])
 @pytest.mark.parametrize(
     "ahead",
-    [timedelta(minutes=1), timedelta(hours=6), timedelta(days=300_000)],
-    ids=["M7 by a minute", "M7 by hours", "M7 by centuries"],
+    [timedelta(minutes=1), timedelta(days=300_000)],
+    ids=["M7 by a minute", "M7 by centuries"],
 )
 def test_a_watermark_in_the_future_is_never_kept_in_silence(town, caplog, dag, ahead):
     mark(town, [101], 50)
