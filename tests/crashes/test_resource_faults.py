@@ -421,15 +421,17 @@ def test_r5_a_failover_in_the_middle_of_a_run_loses_nothing(town, postgres):
     """The server is shot; its standby, read-only at first, takes its place."""
     change_attempts(town)
     place = list(PAGES)[1]
-    with clone(postgres, "--write-recovery-conf") as standby:
-        standby.start()
-        at_page(town, place, lambda: fail_over(postgres, standby))
-        is_red(town, place, psycopg.OperationalError, "terminating connection|server closed")
-        town.database_url = standby.url(name_of(town))
-        is_red(town, place, errors.ReadOnlySqlTransaction, "read-only transaction")
-        administer(standby, "select pg_promote()")
-        converges(town)
-    postgres.start()
+    try:
+        with clone(postgres, "--write-recovery-conf") as standby:
+            standby.start()
+            at_page(town, place, lambda: fail_over(postgres, standby))
+            is_red(town, place, psycopg.OperationalError, "terminating connection|server closed")
+            town.database_url = standby.url(name_of(town))
+            is_red(town, place, errors.ReadOnlySqlTransaction, "read-only transaction")
+            administer(standby, "select pg_promote()")
+            converges(town)
+    finally:
+        postgres.start()
 
 
 def fail_over(server: Postgres, standby: Postgres) -> None:
