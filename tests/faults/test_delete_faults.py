@@ -395,12 +395,12 @@ def sweep(mirror, victim, kill):
     task("delete_missing", refresh.delete_missing)
 
 
-@pytest.mark.parametrize("place", PLACES, ids=lambda place: f"X9 {place}")
 @pytest.mark.parametrize(
     ("victim", "kill"),
     [("refetch", "answered"), ("delete_missing", "answered"), ("delete_missing", "deletes")],
     ids=["first look", "second look", "delete"],
 )
+@pytest.mark.parametrize("place", PLACES, ids=lambda place: f"X9 {place}")
 def test_a_refresh_that_was_killed_and_goes_on_buries_nobody_alive(mirror, victim, kill, place):
     """Until the kill the API hides a row everywhere; afterwards it shows it again."""
     mirror.incremental()
