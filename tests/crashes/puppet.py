@@ -32,7 +32,7 @@ from tests.harness import Mirror
 
 LISTING = "/v2/projects_users"
 SWEEP = "refresh_ongoing.delete_missing"
-MIGRATIONS = ("0001_api", "0002_bookkeeping", "0003_mirror", "0004_audit")
+MIGRATIONS = ("0001_api", "0002_bookkeeping", "0003_mirror", "0004_audit", "0005_quota")
 APPLICATION = "puppet"
 _ROOT = Path(__file__).parents[2]
 _PATIENCE_S = 60.0

@@ -119,7 +119,8 @@ def small_disk(server: Postgres, megabytes: int) -> Iterator[Disk]:
         refusal = subprocess.run(mount, check=False, capture_output=True, text=True).stderr
     if refusal:
         mountpoint.rmdir()
-        pytest.skip(f"a full disk needs a small one, and root may not mount it here: {refusal}")
+        reason = refusal.splitlines()[0]
+        pytest.skip(f"a disk that is full must be a small one, which we may not mount: {reason}")
     try:
         with belongs_to(server, mountpoint / "postgres"):
             yield Disk(mountpoint)
