@@ -38,7 +38,8 @@ HISTORIES := 1000
 .PHONY: test-deep
 test-deep: setup ## Tell a thousand random histories of the mirror; takes hours (HISTORIES=n)
 	@exec env INTRA42_CONVERGENCE=deep INTRA42_HISTORIES=$(HISTORIES) \
-	  $(BIN)/python -m pytest tests/convergence $(PYTEST_ARGS)
+	  $(BIN)/python -m pytest tests/convergence tests/crashes tests/faults/test_backfill_faults.py \
+	  tests/dags/test_dags_under_fire.py $(PYTEST_ARGS)
 
 .PHONY: test-mutants
 test-mutants: setup ## Put known defects back one at a time: the tests must notice each; takes minutes

@@ -527,7 +527,7 @@ OURS = (
         "bulk work leaves nothing of the hour to the incremental runs",
         (
             Edit(
-                f"{_SQL}migrations/0001_api.sql",
+                f"{_SQL}migrations/0005_quota.sql",
                 "    if not p_bulk then\n",
                 "    if p_bulk is not null then\n",
             ),

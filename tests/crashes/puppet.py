@@ -25,7 +25,7 @@ import psycopg
 from intra42.api import limiter
 from intra42.api.auth import PostgresTokens
 from intra42.api.client import IntraClient
-from intra42.statements import read
+from intra42.statements import FOLDER, read
 from intra42.sync import absence
 from intra42.sync.work import Identity, Work
 from tests.harness import Mirror

@@ -276,11 +276,11 @@ def test_k10_a_migration_that_ends_leaves_the_one_before(fresh, theatre, postgre
 
     def only_whole_migrations(place: str) -> None:
         done = mirror.query("select name from intra42.schema_migrations order by name")
-        assert [name for (name,) in done] == list(MIGRATIONS[: MIGRATIONS.index(place)])
+        assert [name for (name,) in done] == MIGRATIONS[: MIGRATIONS.index(place)]
         there = mirror.value("select to_regclass('intra42.sync_runs') is not null")
         assert there == bool(done)
 
-    places = [MIGRATIONS[0], MIGRATIONS[2], MIGRATIONS[-1]]
+    places = [MIGRATIONS[0], MIGRATIONS[len(MIGRATIONS) // 2], MIGRATIONS[-1]]
     scene.play(Point("migrating", f"{OPEN} and {LOCKED}"), places, only_whole_migrations)
     scene.finish()
 

@@ -208,7 +208,7 @@ class DagStory(Story):
         with psycopg.connect(self.pool.url) as connection:
             connection.execute(
                 "update intra42.api_limits set next_slot = next_slot - %(time)s, "
-                "paused_until = paused_until - %(time)s, remaining_at = remaining_at - %(time)s",
+                "paused_until = paused_until - %(time)s",
                 {"time": time},
             )
             # Not in one step: a minute may move to where another one still is.

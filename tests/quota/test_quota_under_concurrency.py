@@ -159,9 +159,7 @@ def test_no_second_and_no_hour_has_more_requests_than_the_api_allows(office: Off
     assert max(hours.values()) <= PER_HOUR
     moments = office.moments()
     assert most_in(moments, timedelta(seconds=1)) <= PER_SECOND
-    # No promise: the API says what is left of its clock hour, and is believed. But this night
-    # begins with an hour, so that any hour has hardly more.
-    assert most_in(moments, timedelta(hours=1)) <= 1.02 * PER_HOUR
+    assert most_in(moments, timedelta(hours=1)) <= PER_HOUR
 
 
 def test_while_there_is_work_95_percent_of_each_hour_are_used(office: Office) -> None:
@@ -181,9 +179,9 @@ def test_incremental_runs_are_served_before_the_bulk_load(office: Office) -> Non
         assert run.end is not None
         # All four ask at once, each for one slot, and a request takes a third of a second.
         assert run.first_answer - run.due <= timedelta(seconds=3), run.id
-        # Some thirty requests, one after the other, while the bulk load sends two for each.
-        assert run.end - run.due <= timedelta(minutes=1), run.id
-        assert run.deferrals == 0, run.id
+        # Some thirty requests, one after the other, while the bulk load sends two for each. Pages
+        # of two rows make that more than its share: then it waits for the minute that frees some.
+        assert run.end - run.due <= timedelta(minutes=2), run.id
 
 
 def test_when_the_hour_is_spent_the_tasks_defer_and_come_back(office: Office) -> None:

@@ -2,7 +2,7 @@
 
 The API allows 2 requests a second and 1,200 an hour per application, all tokens together, and
 announces the numbers with every answer (X-Secondly-RateLimit-Limit, X-Hourly-RateLimit-Limit and
--Remaining). The shared state is a row in the warehouse; `0001_api.sql` holds the arithmetic.
+-Remaining). The shared state is a row in the warehouse; `0005_quota.sql` holds the arithmetic.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 import psycopg
@@ -25,7 +25,7 @@ from intra42.api.pace import (
     spent,
     until_next_hour,
 )
-from intra42.api.responses import whole_number
+from intra42.api.responses import read_date, whole_number
 
 __all__ = ["Limiter", "LocalLimiter", "PostgresLimiter"]
 
@@ -98,7 +98,8 @@ class PostgresLimiter:
         self._now = now
         self._connection: psycopg.Connection[Any] | None = None
         self._learned: tuple[int | None, int | None] = (None, None)
-        self._remaining: int | None = None  # news for everybody, told with the next request
+        # The API's clock, and ours when it was heard: news that the next request tells everybody.
+        self._heard: tuple[datetime, float] | None = None
 
     def wait_turn(self) -> None:
         """Reserve a slot and sleep until it is due.
@@ -130,10 +131,10 @@ class PostgresLimiter:
         """
         while True:
             seq, _pause_s = self._ask(
-                "send", run_id=self._run_id, now=self._time(), remaining=self._remaining
+                "send", run_id=self._run_id, now=self._time(), api_now=self._api_now()
             )
             if seq is not None:
-                self._remaining = None
+                self._heard = None
                 return int(seq)
             # A new slot, not only a sleep: after a pause all waiters would send at once.
             self.wait_turn()
@@ -149,8 +150,10 @@ class PostgresLimiter:
         if limits != (None, None) and limits != self._learned:
             self._ask("learn", per_second=limits[0], per_hour=limits[1])
             self._learned = limits
-        self._remaining = whole_number(headers, "X-Hourly-RateLimit-Remaining")
-        if self._remaining == 0:
+        date = read_date(headers)
+        if date is not None:
+            self._heard = date, self._seconds()
+        if whole_number(headers, "X-Hourly-RateLimit-Remaining") == 0:
             self.pause(until_next_hour(headers))
 
     def close(self) -> None:
@@ -161,6 +164,15 @@ class PostgresLimiter:
 
     def _time(self) -> datetime | None:
         return self._now() if self._now else None
+
+    def _seconds(self) -> float:
+        return self._now().timestamp() if self._now else time.monotonic()
+
+    def _api_now(self) -> datetime | None:
+        if self._heard is None:
+            return None
+        date, then = self._heard
+        return date + timedelta(seconds=self._seconds() - then)
 
     def _ask(self, name: str, **values: Any) -> tuple[Any, ...]:
         """Run `api/<name>.sql`; open the connection anew when it broke."""

@@ -6,17 +6,16 @@ from typing import Any
 import psycopg
 import pytest
 
-from intra42 import statements
+from intra42.sync.schema import migrate
 
 Connect = Callable[[], psycopg.Connection[Any]]
 
 
 @pytest.fixture
 def warehouse(database_url: str) -> str:
-    """The URL of a database that has the tables of the API layer, migrated twice."""
+    """The URL of a database with our schema."""
     with psycopg.connect(database_url, autocommit=True) as connection:
-        for _ in range(2):
-            connection.execute(statements.read("migrations/0001_api"))
+        migrate(connection)
     return database_url
 
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from typing import Any
 
 import psycopg
@@ -282,19 +283,55 @@ def test_the_limiter_without_a_database_keeps_the_pace_too() -> None:
     assert [limiter.sending(), limiter.sending()] == [1, 2]
 
 
-def test_the_apis_own_count_of_the_hour_outweighs_ours(connect: Connect, clock: Clock) -> None:
-    """Its hour may have begun anew while by our count it is still spent."""
+def test_an_hour_of_the_api_that_begins_anew_allows_no_two_bursts(
+    connect: Connect, clock: Clock
+) -> None:
+    """The API says that 1,200 are left right after a full hour, whatever came right before."""
+    clock.time = at("12:52:30")
+    with closing(PostgresLimiter(connect, APP, sleep=clock.sleep, now=clock.now)) as limiter:
+        sent: list[float] = []
+        while clock.time < at("14:30:00"):
+            try:
+                limiter.wait_turn()
+            except QuotaSpent as error:
+                clock.sleep(error.wait_s)
+                continue
+            limiter.sending()
+            sent.append(clock.time.timestamp())
+            hour = clock.time.replace(minute=0, second=0, microsecond=0).timestamp()
+            left = 1200 - sum(moment >= hour for moment in sent)
+            limiter.learn(
+                {
+                    "X-Hourly-RateLimit-Remaining": str(max(left, 0)),
+                    "Date": format_datetime(clock.time, usegmt=True),
+                }
+            )
+    assert most_in(sent, 3600) <= 1200
+    assert len(sent) >= 0.95 * 1200 * 1.6
+
+
+@pytest.mark.parametrize("jump_h", [2, -2])
+def test_an_hour_has_passed_when_it_has_by_the_clock_of_the_api(
+    connect: Connect, clock: Clock, jump_h: int
+) -> None:
+    def told(ahead_h: float) -> dict[str, str]:
+        moment = clock.time + timedelta(hours=ahead_h)
+        return {"Date": format_datetime(moment, usegmt=True)}
+
     with closing(
         PostgresLimiter(connect, APP, per_hour=20, sleep=clock.sleep, now=clock.now)
     ) as limiter:
-        for _ in range(20):
+        for _ in range(19):
             limiter.wait_turn()
             limiter.sending()
-        with pytest.raises(QuotaSpent):
-            limiter.wait_turn()
-        limiter.learn({"X-Hourly-RateLimit-Limit": "20", "X-Hourly-RateLimit-Remaining": "3"})
+            limiter.learn(told(0))
+        limiter.wait_turn()
+        limiter.learn(told(jump_h))
         limiter.sending()
-        for _ in range(2):
+        if jump_h > 0:
             limiter.wait_turn()
-        with pytest.raises(QuotaSpent):
+            return
+        with pytest.raises(QuotaSpent) as error:
             limiter.wait_turn()
+        clock.sleep(error.value.wait_s)
+        limiter.wait_turn()
