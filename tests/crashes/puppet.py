@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from functools import partial, wraps
@@ -32,7 +33,7 @@ from tests.harness import Mirror
 
 LISTING = "/v2/projects_users"
 SWEEP = "refresh_ongoing.delete_missing"
-MIGRATIONS = ("0001_api", "0002_bookkeeping", "0003_mirror", "0004_audit", "0005_quota")
+MIGRATIONS = sorted(path.stem for path in (FOLDER / "migrations").glob("[0-9]*.sql"))
 APPLICATION = "puppet"
 _ROOT = Path(__file__).parents[2]
 _PATIENCE_S = 60.0
@@ -186,7 +187,7 @@ def _pull_strings(puppet: Puppet) -> None:
     ):
         setattr(owner, name, _instead(getattr(owner, name), instead))
     # A limiter that lost its connection connects again at once.
-    limiter.time = SimpleNamespace(sleep=lambda _seconds: None)  # type: ignore[assignment]
+    limiter.time = SimpleNamespace(**{**vars(time), "sleep": lambda _seconds: None})  # type: ignore[assignment]
 
 
 def _instead(plain: Any, method: Any) -> Any:

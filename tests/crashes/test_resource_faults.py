@@ -280,7 +280,9 @@ def test_r2_no_connection_left_for_the_limiter(town, crowd, monkeypatch, in_time
         if in_time and len(pauses) == 2:
             crowd.leave()
 
-    monkeypatch.setattr("intra42.api.limiter.time", SimpleNamespace(sleep=pause))
+    monkeypatch.setattr(
+        "intra42.api.limiter.time", SimpleNamespace(**{**vars(time), "sleep": pause})
+    )
     plain = town.task
 
     def task(identity, params, resource, step):
