@@ -413,3 +413,19 @@ def test_a_bad_reference_row_is_parked_and_stays_listed(
     town.nightly()
     assert parked(town) == set()
     assert town.differences() == []
+
+
+@pytest.mark.parametrize(
+    ("table", "row_id", "change"),
+    [
+        ("projects_users", 10100, {"cursus_ids": (9,), "final_mark": 3}),
+        ("cursus_users", 1010, {"cursus_id": 9, "level": 3.5}),
+    ],
+)
+def test_a_row_whose_cursus_is_no_longer_configured_stays_true(town, table, row_id, change):
+    town.sim.world.update_row(table, row_id, silent=True, **change)
+    town.nightly()
+    value = next(name for name in change if not name.startswith("cursus"))
+    mine = town.query(f"select {value}, cursus_id from intra42.{table} where id = %s", row_id)
+    assert mine == [(change[value], None if table == "projects_users" else 9)]
+    assert town.query("select 1 from intra42.tombstones") == []

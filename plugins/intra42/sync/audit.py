@@ -185,8 +185,10 @@ def _count(work: Work, item: _Audit, users: Sequence[int]) -> Page | None:
 
 
 def _mirrored(work: Work, item: _Audit, users: Sequence[int]) -> set[int]:
-    statement = compose("audit/mirrored", target=table(item.resource.name))
-    values = {"users": list(users), "highest": item.highest}
+    cursus = item.reader.our_cursus()
+    name = "audit/mirrored" if cursus is None else "audit/mirrored_of_cursus"
+    statement = compose(name, target=table(item.resource.name))
+    values = {"users": list(users), "highest": item.highest, "cursus": list(cursus or ())}
     return {row[0] for row in work.connection.execute(statement, values).fetchall()}
 
 

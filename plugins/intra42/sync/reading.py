@@ -44,7 +44,7 @@ class Reader:
         self.work.log_page(page, self.resource.name)
         rows, unfit = cut_all(self.cutter, page.records)
         self._entered = 0
-        rows = [row for row in rows if self._of_our_cursus(row)]
+        rows = self._of_our_cursus(rows)
         shown = {row.id for row in rows} if self.resource.has_user else set()
         rows = self._of_our_users(rows, page.answer)
         self._foreign = shown - {row.id for row in rows}
@@ -137,11 +137,24 @@ class Reader:
     def _users(self, rows: Iterable[Row]) -> list[int]:
         return sorted({row.values[self._order["user_id"]] for row in rows})
 
-    def _of_our_cursus(self, row: Row) -> bool:
+    def _of_our_cursus(self, rows: list[Row]) -> list[Row]:
+        """Return the rows of the configured cursus, and those that were and are kept true."""
+        ours = self.our_cursus()
+        if ours is None:
+            return rows
+        column = self._order["cursus_id"]
+        left = [row.id for row in rows if row.values[column] not in ours]
+        if not left:
+            return rows
+        known = existing(self.work, self.resource.name, left)
+        return [row for row in rows if row.values[column] in ours or row.id in known]
+
+    def our_cursus(self) -> tuple[int, ...] | None:
+        """Return the cursus whose rows are mirrored; None where rows have no cursus to tell."""
         if self.resource.scope_cursus is None or "cursus_id" not in self._order:
-            return True
+            return None
         ours: tuple[int, ...] = getattr(self.work.config, self.resource.scope_cursus)
-        return row.values[self._order["cursus_id"]] in ours
+        return ours
 
     def _of_our_users(self, rows: list[Row], answer: Answer) -> list[Row]:
         if self.resource.name == "users":
