@@ -269,7 +269,7 @@ def test_r2_no_connection_left_for_the_next_task_keeps_what_this_one_has_read(to
     converges(town)
 
 
-@pytest.mark.parametrize("in_time", [True, False])
+@pytest.mark.parametrize("in_time", [True, False], ids=["back in time", "back too late"])
 def test_r2_no_connection_left_for_the_limiter(town, crowd, monkeypatch, in_time):
     """It tries a few times."""
     change_attempts(town)
