@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from types import SimpleNamespace
 
@@ -55,7 +56,9 @@ def pool(postgres: Postgres) -> Iterator[Pool]:
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the limiter connect again at once after a cut."""
-    monkeypatch.setattr("intra42.api.limiter.time", SimpleNamespace(sleep=lambda _s: None))
+    monkeypatch.setattr(
+        "intra42.api.limiter.time", SimpleNamespace(sleep=lambda _s: None, monotonic=time.monotonic)
+    )
 
 
 @pytest.fixture
