@@ -115,17 +115,38 @@ def delete_missing(work: Work) -> None:
     lock_task(work)
     reader = Reader(work, graph.get(_RESOURCE))
     try:
-        work.commit(lambda: work.execute("refresh/end_requests"))
-        asked, absent = work.fetch("refresh/outcome")[0]
-        buried = absence.lately_buried(work, reader.resource) if work.is_loader else []
-        if not absent and not buried:
-            log.info("All %d enrolments asked for came back: nothing to delete", asked)
-            return
-        gone = absence.ask_again(work, reader, sorted({*absent, *buried}))
-        restored = [number for number in buried if number not in gone]
-        if restored:
-            log.warning("%d deleted enrolments are back and were restored", len(restored))
-        proven = {number: gone[number] for number in absent if number in gone}
-        absence.delete(work, reader.resource, proven, asked)
+        _delete_missing(work, reader)
     finally:
         reader.report_notes()
+    _remark_staleness(work)
+
+
+def _delete_missing(work: Work, reader: Reader) -> None:
+    work.commit(lambda: work.execute("refresh/end_requests"))
+    asked, absent = work.fetch("refresh/outcome")[0]
+    buried = absence.lately_buried(work, reader.resource) if work.is_loader else []
+    if not absent and not buried:
+        log.info("All %d enrolments asked for came back: nothing to delete", asked)
+        return
+    gone = absence.ask_again(work, reader, sorted({*absent, *buried}))
+    restored = [number for number in buried if number not in gone]
+    if restored:
+        log.warning("%d deleted enrolments are back and were restored", len(restored))
+    proven = {number: gone[number] for number in absent if number in gone}
+    absence.delete(work, reader.resource, proven, asked)
+
+
+def _remark_staleness(work: Work) -> None:
+    """Add to the closing line how long ago ongoing rows were seen to be as the mirror has them."""
+    now = work.fetch("state/latest_clock")[0][0]
+    found = work.fetch("refresh/staleness", now=now, cursus=list(work.config.refresh_cursus_ids))
+    if found[0][0]:
+        half, most = (span(seconds) for seconds in found[0][0])
+        work.remarks.append(f"ongoing rows verified {half} ago (median), {most} ago (95 %)")
+
+
+def span(seconds: float) -> str:
+    """Return a time span as a person would say it: `0 min`, `14 min`, `3.2 h`, `2.5 d`."""
+    if seconds < 90 * 60:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h" if seconds < 48 * 3600 else f"{seconds / 86400:.1f} d"

@@ -121,6 +121,7 @@ def _log_closing_line(work: Work, status: str) -> None:
     notes = [
         f"; {counts.dropped} rows out of scope" if counts.dropped else "",
         f"; written: {tables}" if len(counts.tables) > 1 and tables else "",
+        *(f"; {remark}" for remark in work.remarks),
     ]
     log.info(
         "%s %s: %s, %d %s, %d records: %d inserted, %d updated, %d unchanged, %d deleted, "

@@ -93,6 +93,7 @@ class Work:
     counts: Counts = field(default_factory=Counts)
     window_from: datetime | None = None
     window_to: datetime | None = None
+    remarks: list[str] = field(default_factory=list)  # for the closing line
     staged: set[str] = field(default_factory=set)  # staging tables of this connection
     present: dict[str, set[int]] = field(default_factory=dict)  # reference rows known to exist
 

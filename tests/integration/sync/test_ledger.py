@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 
+import pytest
+
 from dev.simulator import Simulator
+from intra42.sync import refresh
 from tests.harness import INCREMENTAL, NIGHTLY
+from tests.integration.sync import worlds
 
 COUNTS = "pages, records, inserted, updated, unchanged, deleted, parked"
 
@@ -123,3 +128,25 @@ def test_what_a_campus_of_600_costs_on_a_quiet_tick_and_on_an_ordinary_night(loa
     mirror.nightly()
     night = Counter(entry.path for entry in mirror.sim.ledger.requests())
     assert sum(night.values()) <= 60, night
+
+
+def test_the_closing_line_says_how_long_ago_ongoing_rows_were_verified(loaded, caplog):
+    """Eight of them, of which a budget of one request for two rows verifies two."""
+    mirror = loaded(worlds.town, campus_ids=[1], refresh_chunk_size=2, incremental_request_budget=1)
+    mirror.sim.clock.advance(hours=1)
+    with caplog.at_level(logging.INFO):
+        mirror.incremental()
+    (line,) = [
+        record.getMessage()
+        for record in caplog.records
+        if record.getMessage().startswith("refresh_ongoing.delete_missing success")
+    ]
+    assert line.endswith("; ongoing rows verified 2.0 h ago (median), 2.0 h ago (95 %)")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0 min"), (29, "0 min"), (5399, "90 min"), (5400, "1.5 h"), (3600 * 48, "2.0 d")],
+)
+def test_a_span_reads_as_a_person_would_say_it(seconds, text):
+    assert refresh.span(seconds) == text
