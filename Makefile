@@ -30,7 +30,7 @@ demo: setup ## Run both DAGs against the simulator, then stay up until Ctrl-C (O
 
 .PHONY: test
 test: setup lint ## Lint, then run the whole test suite
-	@exec $(BIN)/python -m pytest $(PYTEST_ARGS)
+	@exec $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(PYTEST_ARGS)
 
 # Several of them may run side by side: each tells other histories.
 HISTORIES := 1000

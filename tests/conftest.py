@@ -1,19 +1,27 @@
-"""Shared fixtures: a real PostgreSQL server for the whole session, a fresh database per test."""
+"""Shared fixtures: a real PostgreSQL server for the session, fresh databases, mirrors in them."""
 
 from __future__ import annotations
 
 import itertools
+import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
 
 from dev.postgres import Postgres
+from dev.simulator import Simulator
 from tests.dags import environment  # noqa: F401  # Airflow's settings, before anything imports it
+from tests.harness import Mirror
+from tests.integration.sync import worlds
+
+Build = Callable[[], Simulator]
 
 _numbers = itertools.count(1)
 
@@ -36,5 +44,77 @@ def database_url(postgres: Postgres) -> Iterator[str]:
     name = f"test_{os.getpid()}_{next(_numbers)}"
     postgres.ensure_database(name)
     yield postgres.url(name)
+    with psycopg.connect(postgres.url(), autocommit=True) as connection:
+        connection.execute(f'drop database "{name}" with (force)')
+
+
+class FirstLoads:
+    """Databases with a finished first load, one per server, world and settings, to be copied."""
+
+    def __init__(self) -> None:
+        self._made: dict[tuple[str, str, str], str] = {}
+
+    def template(self, server: Postgres, build: Build, config: dict[str, Any]) -> str:
+        """Return the name of such a database."""
+        world = f"{build.__module__}.{build.__qualname__}"
+        key = (server.url(), world, json.dumps(config, sort_keys=True))
+        if key not in self._made:
+            name = f"first_load_{next(_numbers)}"
+            server.ensure_database(name)
+            with build() as sim:
+                Mirror(server.url(name), sim, config).nightly(run_id="first")
+            with psycopg.connect(server.url(name)) as connection:
+                # Another simulator knows nothing of this one's tokens.
+                connection.execute("delete from intra42.api_tokens")
+            self._made[key] = name
+        return self._made[key]
+
+
+@pytest.fixture(scope="session")
+def first_loads() -> FirstLoads:
+    """First loads that are done once."""
+    return FirstLoads()
+
+
+@pytest.fixture
+def fresh(database_url: str) -> Iterator[Callable[..., Mirror]]:
+    """Make a mirror that has never run: `fresh(world, campus_ids=[1])`."""
+    with ExitStack() as stack:
+
+        def make(build: Build = worlds.town, **config: Any) -> Mirror:
+            sim = stack.enter_context(build())
+            return Mirror(database_url, sim, config or {"campus_ids": [1]})
+
+        yield make
+
+
+@pytest.fixture
+def loaded(postgres: Postgres, first_loads: FirstLoads) -> Iterator[Callable[..., Mirror]]:
+    """Make a mirror whose first load is done; its ledger is empty, its clock an hour later."""
+    with ExitStack() as stack:
+
+        def make(build: Build = worlds.town, **config: Any) -> Mirror:
+            config = config or {"campus_ids": [1]}
+            template = first_loads.template(postgres, build, config)
+            name = f"copy_{next(_numbers)}"
+            with psycopg.connect(postgres.url(), autocommit=True) as connection:
+                connection.execute(f'create database "{name}" template "{template}"')
+            stack.callback(_drop, postgres, name)
+            sim = stack.enter_context(build())
+            sim.clock.advance(hours=1)
+            mirror = Mirror(postgres.url(name), sim, config)
+            mirror.once_in = {row[0] for row in mirror.query("select id from intra42.users")}
+            return mirror
+
+        yield make
+
+
+@pytest.fixture
+def town(loaded: Callable[..., Mirror]) -> Mirror:
+    """The town of `worlds`, mirrored once for campus 1."""
+    return loaded(worlds.town, campus_ids=[1])
+
+
+def _drop(postgres: Postgres, name: str) -> None:
     with psycopg.connect(postgres.url(), autocommit=True) as connection:
         connection.execute(f'drop database "{name}" with (force)')

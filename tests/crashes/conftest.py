@@ -12,7 +12,6 @@ import pytest
 
 from dev.postgres import Postgres
 from tests.crashes.puppet import Theatre
-from tests.integration.sync.conftest import first_loads, fresh, loaded, town  # noqa: F401
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ PAGE = re.compile(r"Page (\d+)/(\d+): (\d+) records, (\d+) KB, (\d+) ms( \(\w+\)
 CLOSING = re.compile(
     r"(\S+) (success|failed|deferred): (no window|window from .+ until .+), \d+ requests?, "
     r"\d+ records: \d+ inserted, \d+ updated, \d+ unchanged, \d+ deleted, \d+ parked"
-    r"(; \d+ rows out of scope)?(; written: .+)?"
+    r"(; \d+ rows out of scope)?(; written: [^;]+)?(; ongoing rows verified [^;]+)?"
 )
 PERSONAL = [
     "login",

@@ -134,6 +134,7 @@ def test_the_closing_line_says_how_long_ago_ongoing_rows_were_verified(loaded, c
     """Eight of them, of which a budget of one request for two rows verifies two."""
     mirror = loaded(worlds.town, campus_ids=[1], refresh_chunk_size=2, incremental_request_budget=1)
     mirror.sim.clock.advance(hours=1)
+    caplog.clear()
     with caplog.at_level(logging.INFO):
         mirror.incremental()
     (line,) = [
