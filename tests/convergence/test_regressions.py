@@ -48,3 +48,24 @@ def test_a_window_that_shows_a_move_also_reads_what_moved_along(story):
     story.sim.world.transfer(103, 2)
     story.sim.world.touch_user(103, wallet=50)
     story.window_twice(INCREMENTAL, 30, 60)
+
+
+def test_somebody_who_was_erased_comes_back_though_he_would_not_be_let_in(story):
+    """He has no campus and no enrolment any more; but he was in the mirror before he was hidden."""
+    world = story.sim.world
+    story.run(NIGHTLY)
+    for row in [row.id for row in world.campus_users if row.user_id == 102]:
+        world.update_row("campus_users", row, is_primary=False)
+    for name in ("cursus_users", "projects_users"):
+        for row in [row.id for row in world.tables[name] if row.user_id == 102]:
+            world.delete_row(name, row)
+    story.wait(60)
+    story.run(NIGHTLY)
+    world.hide("users", 102)
+    for _ in range(2):
+        story.wait(1500)
+        story.run(NIGHTLY)
+    assert story.reader().query("select 1 from intra42.users where id = 102") == []
+    world.unhide("users", 102)
+    story.two_nights()
+    assert story.reader().query("select id from intra42.users where id = 102") == [(102,)]

@@ -40,13 +40,15 @@ def admit(
     *,
     enrolled: bool,
     remember: bool,
+    returning: bool = False,
     known: Batch | None = None,
 ) -> set[int]:
     """Mirror those of `ids` who are in scope and queue their history; return them.
 
     `enrolled` says that a row of theirs in a configured cursus was seen. With `remember`, the
     evidence is weak: somebody who was looked up in the last 7 days and found outside is not asked
-    for again. `known` holds the users' own records where a listing has just shown them.
+    for again. Whoever is `returning` was in the mirror before, and who is in stays in, whatever he
+    has become. `known` holds the users' own records where a listing has just shown them.
     """
     wanted = set(ids) - existing(work, "users", ids)
     if remember and wanted and work.client.last_date:
@@ -55,7 +57,7 @@ def admit(
         wanted -= {row[0] for row in rows}
     admitted: set[int] = set()
     for chunk in chunked(sorted(wanted), CHUNK):
-        admitted |= _admit_chunk(work, chunk, enrolled=enrolled, known=known)
+        admitted |= _admit_chunk(work, chunk, enrolled=enrolled, returning=returning, known=known)
     outside = sorted(wanted - admitted)
     if outside and remember:
         work.execute("scope/remember_outsiders", ids=outside, checked_at=work.client.last_date)
@@ -63,21 +65,22 @@ def admit(
 
 
 def _admit_chunk(
-    work: Work, chunk: Sequence[int], *, enrolled: bool, known: Batch | None
+    work: Work, chunk: Sequence[int], *, enrolled: bool, returning: bool, known: Batch | None
 ) -> set[int]:
     memberships: list[Batch] = []
     chosen = set(chunk)
     if work.config.campus_ids:
         memberships = collect(work, "campus_users", {"filter[user_id]": _csv(chosen)})
-        chosen &= _at_home(memberships, frozenset(work.config.campus_ids))
-    if chosen and not enrolled:
+        if not returning:
+            chosen &= _at_home(memberships, frozenset(work.config.campus_ids))
+    if chosen and not enrolled and not returning:
         chosen &= _enrolled(work, chosen)
     if not chosen:
         return set()
     users = [known] if known else collect(work, "users", {"filter[id]": _csv(chosen)})
     users = [
         (
-            [row for row in rows if row.id in chosen and is_wanted(row.record)],
+            [row for row in rows if row.id in chosen and (returning or is_wanted(row.record))],
             [item for item in unfit if item.id in chosen],
             answer,
         )

@@ -38,7 +38,7 @@ def erase(work: Work) -> None:
     work.commit(lambda: work.execute("erasure/scrub_anonymised"))
     back = lately_buried(work, users)
     if back:
-        admission.admit(work, back, enrolled=False, remember=False)
+        admission.admit(work, back, enrolled=False, remember=False, returning=True)
     vanished = [row[0] for row in work.fetch("erasure/vanished")]
     for chunk in chunked(vanished, CHUNK - 1):
         gone, proof = _still_gone(work, chunk)
