@@ -1,10 +1,11 @@
-"""`make docs`: write the README's table of resources from the catalogue."""
+"""`make docs`: write the tables that follow from the catalogue into README.md and docs/."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
 
+from dev import requests
 from dev.settings import ROOT
 from intra42.catalog.graph import of_group
 from intra42.catalog.model import Link, Resource
@@ -55,27 +56,32 @@ def _link_row(resource: Resource, link: Link) -> list[str]:
     ]
 
 
-def with_table(text: str) -> str:
-    """Return the README's text with a fresh table between its markers.
+def with_table(text: str, begin: str = BEGIN, end: str = END, table: str = "") -> str:
+    """Return `text` with a fresh table between its markers; the README's if none is given.
 
     Raises:
         ValueError: a marker is missing.
     """
-    before, _begin, rest = text.partition(BEGIN)
-    _old, end, after = rest.partition(END)
-    if not end:
-        message = f"{README.name} lacks the line {BEGIN} or, below it, {END}"
+    before, _begin, rest = text.partition(begin)
+    _old, found, after = rest.partition(end)
+    if not found:
+        message = f"the document lacks the line {begin} or, below it, {end}"
         raise ValueError(message)
-    return f"{before}{BEGIN}\n\n{resource_table()}\n\n{END}{after}"
+    return f"{before}{begin}\n\n{table or resource_table()}\n\n{end}{after}"
 
 
 def main() -> int:
-    """Rewrite README.md where it is stale."""
-    text = README.read_text(encoding="utf-8")
-    fresh = with_table(text)
-    if fresh != text:
-        README.write_text(fresh, encoding="utf-8")
-        print(f"{README.name}: the table of resources was stale and is written again")
+    """Rewrite the documents that are stale."""
+    wanted = (
+        (README, BEGIN, END, resource_table()),
+        (requests.DOCUMENT, requests.BEGIN, requests.END, requests.tables()),
+    )
+    for document, begin, end, table in wanted:
+        text = document.read_text(encoding="utf-8")
+        fresh = with_table(text, begin, end, table)
+        if fresh != text:
+            document.write_text(fresh, encoding="utf-8")
+            print(f"{document.name} was stale and is written again")
     return 0
 
 
