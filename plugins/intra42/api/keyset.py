@@ -15,7 +15,7 @@ from typing import Any
 
 from intra42.api.client import IntraClient
 from intra42.api.model import Answer
-from intra42.api.page import ASKS, LAST_ID, MIN_PAGE_SIZE, TIMEOUTS, Page, record_id
+from intra42.api.page import ASKS, LAST_ID, Page, PageSize, record_id
 from intra42.api.responses import describe
 from intra42.errors import ApiTimeout, DataError, IncompleteListing, NotAscending, RangeIgnored
 
@@ -56,16 +56,16 @@ def keyset(
         ApiError: as in `IntraClient.get`.
     """
     reader = _Keyset(client, path, params, page_size, sortable, highest)
-    reader.doubt_empty = doubt_empty
     # A listing is only resumed where rows were left.
     expected = 1 if number > 1 else 0
     resumed = number > 1
     while True:
-        page = reader.page(after, number, expected, resumed=resumed)
+        page = reader.page(after, number, expected, resumed=resumed, doubt_empty=doubt_empty)
         yield page
         if page.done:
             return
-        after, number, expected, resumed = page.last_id, number + 1, page.remaining, False
+        after, number, expected = page.last_id, number + 1, page.remaining
+        resumed = doubt_empty = False
 
 
 class _Keyset:
@@ -84,20 +84,19 @@ class _Keyset:
         self._client = client
         self._path = path
         self._params = {**params, "sort": "id"} if sortable else dict(params)
-        self._page_size = page_size
-        self._patience = TIMEOUTS
+        self._size = PageSize(page_size)
         self._witnesses: list[int] = []
-        self.doubt_empty = False
         self._label = describe("GET", path, params)
 
-    def page(self, after: int, number: int, expected: int, *, resumed: bool) -> Page:
+    def page(
+        self, after: int, number: int, expected: int, *, resumed: bool, doubt_empty: bool
+    ) -> Page:
         """Return the page of ids larger than `after`, of which `expected` rows are known."""
         answer = self._consistent(after + 1)
-        if self.doubt_empty and not answer.total:
+        if doubt_empty and not answer.total:
             log.warning("%s: no rows, which would be odd; asking once more", self._label)
             self._client.pause(1.0)
             answer = self._consistent(after + 1)
-        self.doubt_empty = False
         records = answer.records
         if answer.total < expected:
             answer = self._witnessed(after, answer, expected, resumed=resumed)
@@ -167,21 +166,16 @@ class _Keyset:
     def _ask(self, lowest: int) -> Answer:
         """Ask once; a second timeout in a row halves the page size for good, down to 10."""
         while True:
-            smallest = self._page_size <= MIN_PAGE_SIZE
             params = {
                 **self._params,
                 "range[id]": f"{lowest},{self._highest}",
-                "page[size]": str(self._page_size),
+                "page[size]": str(self._size.records),
             }
             try:
-                return self._client.get(
-                    self._path, params, timeouts=None if smallest else self._patience
-                )
+                return self._client.get(self._path, params, timeouts=self._size.timeouts)
             except ApiTimeout as error:
-                if smallest:
-                    raise
-                self._page_size, self._patience = max(self._page_size // 2, MIN_PAGE_SIZE), 1
-                log.warning("%s; asking for %d records a page now", error, self._page_size)
+                self._size.halve(error)
+                log.warning("%s; asking for %d records a page now", error, self._size.records)
 
     def _doubt(self, answer: Answer, lowest: int) -> DataError | None:
         """Return why a page from id `lowest` on cannot be believed, None if it can."""

@@ -8,7 +8,7 @@ from collections.abc import Generator, Iterator, Mapping
 
 from intra42.api.client import IntraClient
 from intra42.api.model import Answer
-from intra42.api.page import ASKS, MIN_PAGE_SIZE, TIMEOUTS, Page, record_id
+from intra42.api.page import ASKS, Page, PageSize, record_id
 from intra42.api.responses import describe
 from intra42.errors import ApiTimeout, IncompleteListing
 
@@ -68,8 +68,7 @@ class _Numbered:
         self._client = client
         self._path = path
         self._params = params
-        self._page_size = page_size
-        self._patience = TIMEOUTS
+        self._size = PageSize(page_size)
         self._label = describe("GET", path, params)
         self.verdict = ""
 
@@ -109,24 +108,18 @@ class _Numbered:
 
     def halve(self, error: ApiTimeout) -> None:
         """Ask for smaller pages from now on; a timeout of the smallest is raised."""
-        if self._page_size <= MIN_PAGE_SIZE:
-            raise error
-        self._page_size, self._patience = max(self._page_size // 2, MIN_PAGE_SIZE), 1
-        log.warning("%s; beginning again with %d records a page", error, self._page_size)
+        self._size.halve(error)
+        log.warning("%s; beginning again with %d records a page", error, self._size.records)
 
     def _page(self, number: int) -> Answer:
         """Return a page whose rows agree with its own total."""
         params = {
             **self._params,
             "page[number]": str(number),
-            "page[size]": str(self._page_size),
+            "page[size]": str(self._size.records),
         }
         for ask in range(1, ASKS + 1):
-            answer = self._client.get(
-                self._path,
-                params,
-                timeouts=None if self._page_size <= MIN_PAGE_SIZE else self._patience,
-            )
+            answer = self._client.get(self._path, params, timeouts=self._size.timeouts)
             rows = len(answer.records)
             want = min(max(answer.total - (number - 1) * answer.per_page, 0), answer.per_page)
             if rows == want:

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from intra42.api.model import Answer
+from intra42.errors import ApiTimeout
 
 LAST_ID = 2**31 - 1
-MIN_PAGE_SIZE = 10
 ASKS = 4
-TIMEOUTS = 2  # in a row, until smaller pages are asked for
+_SMALLEST = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +36,26 @@ class Page:
     last_id: int
     remaining: int
     done: bool
+
+
+class PageSize:
+    """How many records to ask for: half as many after two timeouts in a row, and at each later one.
+
+    Attributes:
+        records: per page.
+        timeouts: how many to wait for before the page is halved; None where it cannot be.
+    """
+
+    def __init__(self, records: int) -> None:
+        self.records = records
+        self.timeouts = 2 if records > _SMALLEST else None
+
+    def halve(self, error: ApiTimeout) -> None:
+        """Ask for smaller pages from now on; a timeout of the smallest is raised."""
+        if self.timeouts is None:
+            raise error
+        self.records = max(self.records // 2, _SMALLEST)
+        self.timeouts = 1 if self.records > _SMALLEST else None
 
 
 def record_id(record: Any) -> int | None:

@@ -12,6 +12,8 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from psycopg import sql
+
 from intra42.api.model import Answer
 from intra42.api.pagination import Page, keyset
 from intra42.catalog import graph
@@ -186,9 +188,13 @@ def _count(work: Work, item: _Audit, users: Sequence[int]) -> Page | None:
 
 def _mirrored(work: Work, item: _Audit, users: Sequence[int]) -> set[int]:
     cursus = item.reader.our_cursus()
-    name = "audit/mirrored" if cursus is None else "audit/mirrored_of_cursus"
-    statement = compose(name, target=table(item.resource.name))
-    values = {"users": list(users), "highest": item.highest, "cursus": list(cursus or ())}
+    column = sql.NULL if cursus is None else sql.Identifier("mine", "cursus_id")
+    statement = compose("audit/mirrored", target=table(item.resource.name), cursus=column)
+    values = {
+        "users": list(users),
+        "highest": item.highest,
+        "cursus": None if cursus is None else list(cursus),
+    }
     return {row[0] for row in work.connection.execute(statement, values).fetchall()}
 
 

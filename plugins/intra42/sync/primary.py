@@ -55,7 +55,7 @@ def _continue(work: Work, reader: Reader) -> None:
     except FutureWatermark:
         begun_by_this_run = False
     if work.request.full_refresh:
-        known, missing = _watermarks(work, reader.resource)
+        known, missing = watermarks(work, reader.resource)
         if missing and not work.is_loader:
             _begin_first(work, reader, missing)
         wanted = window.scopes(reader.resource, work.config) if work.is_loader else tuple(known)
@@ -66,7 +66,7 @@ def _continue(work: Work, reader: Reader) -> None:
         # All of it is read every night anyway, so a window would be asked twice.
         _begin_full(work, reader, window.scopes(reader.resource, work.config))
         return
-    known, missing = _watermarks(work, reader.resource)
+    known, missing = watermarks(work, reader.resource)
     if missing:
         _begin_first(work, reader, missing)
     if known and not begun_by_this_run:
@@ -86,7 +86,7 @@ def _settle(work: Work, resource: Resource) -> None:
             log.info("%s: derived columns of %d rows followed", resource.name, changed)
 
 
-def _watermarks(work: Work, resource: Resource) -> tuple[dict[Scope, datetime], tuple[Scope, ...]]:
+def watermarks(work: Work, resource: Resource) -> tuple[dict[Scope, datetime], tuple[Scope, ...]]:
     """Return the watermarks to continue from, and the scopes that were never loaded whole."""
     wanted = {scope.key: scope for scope in window.scopes(resource, work.config)}
     own: dict[Scope, datetime] = {}

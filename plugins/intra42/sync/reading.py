@@ -104,8 +104,8 @@ class Reader:
     def users_filters(self, users: Iterable[int]) -> dict[str, str]:
         """Return the filters that select all rows of `users` in the configured cursus."""
         params = {str(self.resource.user_key): ",".join(map(str, users))}
-        if self.resource.cursus_filter and self.resource.scope_cursus:
-            cursus: tuple[int, ...] = getattr(self.work.config, self.resource.scope_cursus)
+        cursus = self.our_cursus()
+        if self.resource.cursus_filter and cursus is not None:
             params[self.resource.cursus_filter] = ",".join(map(str, cursus))
         return params
 
@@ -253,10 +253,8 @@ def lock(work: Work, resource: Resource) -> None:
     Raises:
         psycopg.errors.LockNotAvailable: the other one still works; nothing was asked of the API.
     """
-    who = work.identity
-    _lock(
-        work, "/".join((who.dag_id, resource.name, *([who.run_id] if work.request.window else [])))
-    )
+    name = f"{work.identity.dag_id}/{resource.name}"
+    _lock(work, f"{name}/{work.identity.run_id}" if work.request.window else name)
 
 
 def lock_task(work: Work) -> None:

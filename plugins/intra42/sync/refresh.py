@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from intra42.catalog import graph
-from intra42.sync import absence, history, window
+from intra42.sync import absence, history
+from intra42.sync.primary import watermarks
 from intra42.sync.reading import Reader, lock, lock_task
 from intra42.sync.work import Work, chunked
 
@@ -39,7 +40,8 @@ def plan_chunks(work: Work) -> list[list[int]]:
     The loader refetches all ongoing rows. The other DAG refetches those of users with an attempt in
     its window, always, and fills its request budget with the rows verified longest ago.
     """
-    if not work.is_loader and not _loaded(work):
+    loaded, _missing = watermarks(work, graph.get(_RESOURCE))
+    if not work.is_loader and not loaded:
         log.info(
             "%s: the first load by %s is not finished, so nothing is refetched yet",
             *(_RESOURCE, work.loader),
@@ -74,13 +76,6 @@ def plan_chunks(work: Work) -> list[list[int]]:
     )
     each = max(1, math.ceil(len(chunks) / _MAX_TASKS))
     return [list(group) for group in chunked(range(1, len(chunks) + 1), each)]
-
-
-def _loaded(work: Work) -> bool:
-    """Tell whether the loader has loaded any scope of the enrolments whole."""
-    scopes = [scope.key for scope in window.scopes(graph.get(_RESOURCE), work.config)]
-    found = work.fetch("state/watermarks", resource=_RESOURCE, scopes=scopes, dags=[work.loader])
-    return bool(found)
 
 
 def refetch(work: Work, chunks: Sequence[int]) -> None:
