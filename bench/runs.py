@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -37,6 +38,7 @@ class Cost:
     busy_s: float
     ours_s: float
     tasks: int
+    instances_of: dict[str, int]
     requests: int
     requests_of: dict[str, int]
     refused: int
@@ -64,7 +66,9 @@ class Cost:
         }
 
 
-def measure(stack: AirflowStack, upstream: Upstream, dag_id: str) -> Cost:
+def measure(
+    stack: AirflowStack, upstream: Upstream, dag_id: str, conf: Mapping[str, Any] | None = None
+) -> Cost:
     """Trigger the DAG and measure the run.
 
     Raises:
@@ -76,7 +80,7 @@ def measure(stack: AirflowStack, upstream: Upstream, dag_id: str) -> Cost:
     with TaskMemory(_scheduler(stack)) as memory:
         used = cpu.seconds(stack)
         began = time.monotonic()
-        run_id = api.trigger(dag_id)
+        run_id = api.trigger(dag_id, conf)
         while (state := api.run_state(dag_id, run_id)) not in FINISHED:
             stack.processes.check()
             time.sleep(_POLL_S)
@@ -93,6 +97,7 @@ def measure(stack: AirflowStack, upstream: Upstream, dag_id: str) -> Cost:
         busy_s=_union_s(_span(task["start_date"], task["end_date"]) for task in tasks),
         ours_s=_union_s(_attempts(stack.warehouse_url, dag_id, run_id)),
         tasks=len(tasks),
+        instances_of=Counter(task["task_id"] for task in tasks),
         requests=len(requests),
         requests_of=_requests_of_tasks(stack.warehouse_url, dag_id, run_id),
         refused=sum(entry["status"] == 429 for entry in requests),
@@ -100,18 +105,6 @@ def measure(stack: AirflowStack, upstream: Upstream, dag_id: str) -> Cost:
         task_rss_mb=memory.peaks_mb,
         cpu_s=used,
     )
-
-
-def watch_memory(stack: AirflowStack, dag_id: str, seconds: float) -> list[float]:
-    """Trigger the DAG, let it run for so long, give it up, and return its tasks' peaks, MiB."""
-    api = stack.api
-    with TaskMemory(_scheduler(stack)) as memory:
-        run_id = api.trigger(dag_id)
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline and api.run_state(dag_id, run_id) not in FINISHED:
-            stack.processes.check()
-            time.sleep(1)
-    return memory.peaks_mb
 
 
 def rows(database_url: str) -> dict[str, int]:

@@ -20,15 +20,16 @@ PER_SECOND, PER_HOUR = 2, 1200  # of an application at the real Intra
 
 
 class Upstream:
-    """At most one simulator at a time, always on the same port.
+    """At most one simulator of a name at a time, always on the same port.
 
     Its clock stands still unless moved, so the same world comes back when it is started again;
     the limit per second is then kept in real seconds.
     """
 
-    def __init__(self, stack: AirflowStack, port: int) -> None:
+    def __init__(self, stack: AirflowStack, port: int, name: str = "simulator") -> None:
         self._stack = stack
         self._port = port
+        self._name = name
         self._process: subprocess.Popen[bytes] | None = None
         self._session = requests.Session()
         self._session.trust_env = False
@@ -38,16 +39,24 @@ class Upstream:
     def url(self) -> str:
         return f"http://127.0.0.1:{self._port}"
 
-    def start(self, world: str, *, students: int | None = None, limited: bool = False) -> None:
+    def start(
+        self,
+        world: str,
+        *,
+        students: int | None = None,
+        per_second: int = OFF,
+        per_hour: int = OFF,
+        latency_s: float = 0,
+    ) -> None:
         """Start the world anew, in place of the one that runs."""
         self.stop()
         command = [sys.executable, "-m", "dev.simulator", "--world", world, "--clock", CLOCK]
         command += ["--port", str(self._port)]
         command += ["--students", str(students)] if students else []
-        command += ["--limit-second", str(PER_SECOND if limited else OFF)]
-        command += ["--limit-hour", str(PER_HOUR if limited else OFF)]
+        command += ["--limit-second", str(per_second), "--limit-hour", str(per_hour)]
+        command += ["--latency", str(latency_s)] if latency_s else []
         self._process = self._stack.processes.start(
-            "simulator", command, process_environment({}), stdout=subprocess.PIPE, cwd=ROOT
+            self._name, command, process_environment({}), stdout=subprocess.PIPE, cwd=ROOT
         )
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
@@ -60,7 +69,7 @@ class Upstream:
         if self._process is not None:
             self._process.terminate()
             self._process.wait()
-            self._stack.processes.forget("simulator")
+            self._stack.processes.forget(self._name)
             self._process = None
 
     def mutate(self, name: str, **arguments: Any) -> None:
@@ -69,6 +78,10 @@ class Upstream:
     def advance(self, seconds: float) -> datetime:
         answer = self._control("clock", {"advance_s": seconds})
         return datetime.fromisoformat(answer["now"])
+
+    def limit(self, per_second: int, per_hour: int) -> None:
+        """Keep other limits from now on."""
+        self._control("limits", {"per_second": per_second, "per_hour": per_hour})
 
     def _control(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         answer = self._session.post(f"{self.url}/_sim/{path}", json=body, timeout=60)

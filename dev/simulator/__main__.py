@@ -20,6 +20,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--students", type=int, help="current students, instead of the usual")
     parser.add_argument("--limit-second", type=int, default=1000)
     parser.add_argument("--limit-hour", type=int, default=1_000_000)
+    parser.add_argument("--latency", type=float, default=0, help="seconds before each answer")
     parser.add_argument("--clock", help="where the clock begins (ISO); it is then frozen")
     parser.add_argument("--running", action="store_true", help="let a --clock run all the same")
     return parser.parse_args()
@@ -42,6 +43,8 @@ def main() -> None:
         running=options.running or not options.clock,
         port=options.port,
     )
+    if options.latency:
+        simulator.faults.add("slow", times=None, seconds=options.latency)
     with simulator:
         facts = {
             "url": simulator.url,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from dev.simulator.access import RateLimits
 from dev.simulator.clock import to_datetime, to_ms
 from dev.simulator.messages import Ledger, Request, Response, json_response
 from dev.simulator.mutations import MUTATIONS
@@ -13,11 +14,12 @@ from dev.simulator.world import World
 
 
 class Control:
-    """`/_sim/mutate`, `/_sim/clock`, `/_sim/ledger` and `/_sim/truth`."""
+    """`/_sim/mutate`, `/_sim/clock`, `/_sim/limits`, `/_sim/ledger` and `/_sim/truth`."""
 
-    def __init__(self, world: World, ledger: Ledger) -> None:
+    def __init__(self, world: World, ledger: Ledger, limits: RateLimits) -> None:
         self._world = world
         self._ledger = ledger
+        self._limits = limits
 
     def handle(self, request: Request) -> Response:
         """Answer a control request; mistakes come back as 400 with a message."""
@@ -25,6 +27,7 @@ class Control:
             ("POST", "/_sim/mutate"): self._mutate,
             ("POST", "/_sim/clock"): self._clock,
             ("GET", "/_sim/clock"): self._clock,
+            ("POST", "/_sim/limits"): self._set_limits,
             ("GET", "/_sim/ledger"): self._list_ledger,
             ("GET", "/_sim/truth"): self._truth,
         }
@@ -57,6 +60,12 @@ class Control:
             assert moment is not None  # noqa: S101
             clock.set(moment)
         return {"now": clock.now().isoformat()}
+
+    def _set_limits(self, request: Request) -> object:
+        order = json.loads(request.body)
+        self._limits.per_second = int(order.get("per_second", self._limits.per_second))
+        self._limits.per_hour = int(order.get("per_hour", self._limits.per_hour))
+        return {"per_second": self._limits.per_second, "per_hour": self._limits.per_hour}
 
     def _list_ledger(self, _: Request) -> object:
         return [

@@ -57,7 +57,7 @@ class Simulator:
             self.world, self.limits, self.tokens, (self.client_id, self.client_secret)
         )
         self.ledger = Ledger()
-        self._control = Control(self.world, self.ledger)
+        self._control = Control(self.world, self.ledger, self.limits)
         self._port = port
         self._server: Server | None = None
 

@@ -1,0 +1,1 @@
+"""What the benchmark runs in processes of its own; each prints one JSON object."""

@@ -1,0 +1,165 @@
+"""The package without Airflow, as every child uses it: settings, parents, one task's work."""
+
+from __future__ import annotations
+
+import gc
+import json
+import resource as limits
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import psycopg
+
+from bench.upstream import CLOCK
+from dev.simulator import Simulator
+from dev.simulator.resources import RESOURCES as SHAPES
+from intra42.api.model import Answer
+from intra42.catalog import graph
+from intra42.catalog.model import Resource
+from intra42.config import parse_request
+from intra42.sync.loading import Trust
+from intra42.sync.opening import open_run
+from intra42.sync.parents import cut_all
+from intra42.sync.reading import store
+from intra42.sync.rows import Cutter, Row
+from intra42.sync.session import ApiSettings, attempt
+from intra42.sync.work import Identity, Work
+
+DAG = "intra42_nightly"
+RUN = "bench"
+PARENTS = ("cursus", "campuses", "projects", "users", "campus_users")
+_TABLES = {"campuses": "campus"}  # the simulator's name of a table, where it is another
+_BATCH = 1000
+
+
+@dataclass(frozen=True)
+class Warehouse:
+    """A database, the API it mirrors, and the settings of the mirror."""
+
+    url: str
+    api: ApiSettings
+    config: Mapping[str, Any]
+
+    def connect(self) -> psycopg.Connection[Any]:
+        return psycopg.connect(self.url)
+
+    def open_run(self) -> None:
+        identity = Identity(dag_id=DAG, run_id=RUN, task_id="open_run")
+        open_run(self.connect, self.api, identity, parse_request(self.config, {}))
+
+    def attempt(self, name: str, **params: Any) -> AbstractContextManager[Work]:
+        """Return the context of one attempt of the task of a table."""
+        identity = Identity(dag_id=DAG, run_id=RUN, task_id=f"primary.{name}")
+        request = parse_request(self.config, params)
+        return attempt(self.connect, self.api, identity, request, loader=DAG, resource=name)
+
+
+def settings(facts: Mapping[str, Any], *, per_second: float = 100_000) -> ApiSettings:
+    """Return the connection to a simulator; what it announces replaces the limits."""
+    return ApiSettings(
+        base_url=facts["url"],
+        client_id=facts["client_id"],
+        client_secret=facts["client_secret"],
+        requests_per_second=per_second,
+        requests_per_hour=1_000_000_000,
+    )
+
+
+def serve(world: str, students: int) -> Simulator:
+    """Return a simulator in this process, with the world that `Upstream` would serve."""
+    moment = datetime.fromisoformat(CLOCK.replace("Z", "+00:00"))
+    simulator = Simulator(world, students=students or None, clock=moment)
+    gc.collect()
+    gc.freeze()  # the world stays; looking through it again and again would be measured, too
+    return simulator
+
+
+def facts_of(simulator: Simulator) -> dict[str, Any]:
+    return {
+        "url": simulator.url,
+        "client_id": simulator.client_id,
+        "client_secret": simulator.client_secret,
+    }
+
+
+def answer(seq: int) -> Answer:
+    """Return an answer that says when and as which request rows were seen."""
+    moment = datetime.fromisoformat(CLOCK.replace("Z", "+00:00"))
+    return Answer(
+        records=[],
+        total=0,
+        per_page=100,
+        more=False,
+        date=moment,
+        sent_at=moment,
+        seq=seq,
+        elapsed_ms=0,
+        size=0,
+    )
+
+
+def rows_of(
+    simulator: Simulator, resource: Resource, cursus_ids: Sequence[int], records: Iterable[Any]
+) -> list[Row]:
+    """Return records of the simulator's world, cut to rows as the package does."""
+    shape = SHAPES[_TABLES.get(resource.name, resource.name)].shape
+    world = simulator.world
+    rows, unfit = cut_all(Cutter(resource, cursus_ids), (shape(world, item) for item in records))
+    if unfit:
+        raise ValueError(
+            f"{len(unfit)} records of {resource.name} cannot be cut: {unfit[0].reason}"
+        )
+    return rows
+
+
+def store_batches(
+    work: Work, resource: Resource, rows: Sequence[Row], size: int, first_seq: int, trust: Trust
+) -> None:
+    """Store rows, `size` a transaction, each batch as the answer to a request of its own."""
+    for number, start in enumerate(range(0, len(rows), size)):
+        batch, page = rows[start : start + size], answer(first_seq + number)
+        work.commit(
+            lambda batch=batch, page=page: store(  # type: ignore[misc]
+                work, resource, batch, page, trust
+            )
+        )
+
+
+def load_parents(simulator: Simulator, warehouse: Warehouse) -> None:
+    """Store what rows of users refer to: all of the world's cursus, campuses, projects, users."""
+    for name in PARENTS:
+        resource = graph.get(name)
+        records = simulator.world.tables[_TABLES.get(name, name)].rows.values()
+        rows = rows_of(simulator, resource, warehouse.config["cursus_ids"], records)
+        with warehouse.attempt(name) as work:
+            store_batches(work, resource, rows, _BATCH, 1, Trust.DIRECT)
+
+
+@dataclass
+class Measured:
+    """What one piece of work cost this process."""
+
+    wall_s: float = 0.0
+    cpu_s: float = 0.0
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+def measured(step: Callable[[], Any]) -> Measured:
+    began, used = time.monotonic(), time.process_time()
+    step()
+    return Measured(time.monotonic() - began, time.process_time() - used)
+
+
+def peak_mb() -> float:
+    """Return the largest resident set of this process so far, MiB."""
+    unit = 1024 if sys.platform == "darwin" else 1
+    return limits.getrusage(limits.RUSAGE_SELF).ru_maxrss / unit / 1024
+
+
+def say(facts: Mapping[str, Any]) -> None:
+    print(json.dumps(facts), flush=True)
