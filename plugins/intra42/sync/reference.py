@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from psycopg import sql
@@ -20,8 +23,8 @@ from intra42.sync.work import Work
 
 log = logging.getLogger(__name__)
 
-# Achievements of one campus take one or two requests, the whole catalogue about eleven.
-_CAMPUSES_WORTH_ASKING = 5
+_CATALOGUE = "/v2/achievements"
+_PAGE = 100
 
 
 def sync_reference(work: Work, resource: Resource) -> None:
@@ -44,7 +47,7 @@ def sync_reference(work: Work, resource: Resource) -> None:
 
 def _read_all(work: Work, reader: Reader, path: str) -> set[int]:
     """Read one listing by page numbers; it counts as complete only when it equals its total."""
-    return _absorb(work, reader, numbered(work.client, path, {}, page_size=100))
+    return _absorb(work, reader, numbered(work.client, path, {}, page_size=_PAGE))
 
 
 def _read_each_cursus(work: Work, reader: Reader) -> set[int]:
@@ -83,20 +86,111 @@ def _absorb(work: Work, reader: Reader, pages: Iterable[Page]) -> set[int]:
 
 
 def _read_achievements(work: Work, reader: Reader) -> set[int]:
-    """Read achievements by campus or from the catalogue, whichever costs fewer requests."""
+    """Read achievements by campus or from the catalogue, whichever costs fewer requests.
+
+    The mirror knows how many each campus has, and how long the catalogue was. Where it does not,
+    two first pages tell: the catalogue's and one campus's, of which one is part of either reading.
+    They are only asked if more than one request may be saved. That is never so for one campus: the
+    catalogue has all of its achievements, and takes as many pages at least.
+    """
     campuses = work.config.campus_ids
-    if campuses and len(campuses) <= _CAMPUSES_WORTH_ASKING:
+    catalogue = numbered(work.client, _CATALOGUE, {}, page_size=_PAGE)
+    if not campuses:
+        return _achievements_by_catalogue(work, reader, catalogue)
+    rows, stubs, linked = work.fetch("reference/achievement_counts", campuses=list(campuses))[0]
+    others = _pages(rows - linked, least=0)  # asked for by id, if by campus
+    hidden = _pages(stubs, least=0)  # asked for by id in any case
+    counts = dict(work.fetch("reference/achievements_of_campuses", campuses=list(campuses)))
+    by_campus = sum(_pages(counts.get(number, 0)) for number in campuses) + others
+    remembered = work.fetch("reference/total", path=_CATALOGUE)
+    if remembered:
+        if _pages(remembered[0][0]) + hidden < by_campus:
+            return _achievements_by_catalogue(work, reader, catalogue)
         return _achievements_by_campus(work, reader, campuses)
-    return _achievements_by_catalogue(work, reader)
+    if by_campus - (_pages(rows - stubs) + hidden) <= 1:
+        return _achievements_by_campus(work, reader, campuses)
+    first = next(catalogue)
+    if not first.answer.total:
+        return _achievements_by_campus(work, reader, campuses)
+    _remember_total(work, first)
+    by_catalogue = _pages(first.answer.total) + hidden
+    begun: dict[int, Iterator[Page]] = {}
+    unknown = [number for number in campuses if number not in counts]
+    if unknown and by_campus < by_catalogue:
+        counts |= _expected(work, reader, first, unknown, begun)
+        by_campus = sum(_pages(counts[number]) for number in campuses) + others
+    log.info(
+        "achievements: %d requests from the catalogue, about %d by campus",
+        *(by_catalogue, by_campus),
+    )
+    if by_catalogue <= by_campus:
+        return _achievements_by_catalogue(work, reader, itertools.chain([first], catalogue))
+    return _achievements_by_campus(work, reader, campuses, begun)
 
 
-def _achievements_by_campus(work: Work, reader: Reader, campuses: Iterable[int]) -> set[int]:
+def _pages(rows: float, least: int = 1) -> int:
+    """Return the requests that show `rows` rows."""
+    return max(least, math.ceil(rows / _PAGE))
+
+
+def _expected(
+    work: Work,
+    reader: Reader,
+    first: Page,
+    campuses: Sequence[int],
+    begun: dict[int, Iterator[Page]],
+) -> dict[int, float]:
+    """Return about how many achievements each of `campuses` has.
+
+    The first page of the catalogue names each some times. It has the oldest achievements, so what a
+    name stands for is taken from the campus named most: its own list is begun, and left in `begun`.
+    """
+    names = {number: name for name, number in _campuses_by_name(work).items()}
+    often = Counter(name for found in _names(first.records).values() for name in found)
+    named = {number: often[names.get(number, "")] for number in campuses}
+    sample = max(campuses, key=lambda number: named[number])
+    pages = _campus_pages(work, reader, sample)
+    try:
+        page = next(pages)
+    except NotFound:
+        return dict.fromkeys(campuses, 0.0)
+    begun[sample] = itertools.chain([page], pages)
+    total = page.answer.total
+    return {number: total * named[number] / max(1, named[sample]) for number in campuses} | {
+        sample: float(total)
+    }
+
+
+def _remember_total(work: Work, page: Page) -> None:
+    """Keep how long the catalogue is; an empty one is not believed."""
+    if page.answer.total:
+        work.commit(
+            lambda: work.execute(
+                "reference/remember_total",
+                path=_CATALOGUE,
+                total=page.answer.total,
+                seen_at=page.answer.date,
+            )
+        )
+
+
+def _campus_pages(work: Work, reader: Reader, campus_id: int) -> Iterator[Page]:
+    path = reader.resource.endpoint.format(campus_id=campus_id)
+    return numbered(work.client, path, {}, page_size=_PAGE)
+
+
+def _achievements_by_campus(
+    work: Work,
+    reader: Reader,
+    campuses: Iterable[int],
+    begun: Mapping[int, Iterator[Page]] | None = None,
+) -> set[int]:
+    """Read the list of each campus; `begun` has lists of which a page was asked for already."""
     seen: set[int] = set()
     for campus_id in campuses:
         last: list[Page] = []
         try:
-            path = reader.resource.endpoint.format(campus_id=campus_id)
-            pages = numbered(work.client, path, {}, page_size=100)
+            pages = (begun or {}).get(campus_id) or _campus_pages(work, reader, campus_id)
             ids = _absorb(work, reader, _remembering_last(pages, last))
         except NotFound:
             log.warning("campus %d is not listed by the API: no achievements for it", campus_id)
@@ -116,15 +210,19 @@ def _remembering_last(pages: Iterable[Page], last: list[Page]) -> Iterator[Page]
         yield page
 
 
-def _achievements_by_catalogue(work: Work, reader: Reader) -> set[int]:
-    """Read the whole catalogue; it names campuses, which only listed ones can be found by."""
+def _achievements_by_catalogue(work: Work, reader: Reader, pages: Iterable[Page]) -> set[int]:
+    """Read the whole catalogue; it names campuses, which only listed ones can be found by.
+
+    A configured campus that it does not name, perhaps because it spells it otherwise, is asked for
+    its own list.
+    """
     named: dict[int, set[str]] = {}
     last: list[Page] = []
-    pages = numbered(work.client, "/v2/achievements", {}, page_size=100)
     seen = _absorb(work, reader, _noting_names(_remembering_last(pages, last), named))
     if not seen:
         return seen
-    campuses = {name: number for number, name in work.fetch("scope/campus_names")}
+    _remember_total(work, last[0])
+    campuses = _campuses_by_name(work)
     pairs: dict[int, set[int]] = {number: set() for number in campuses.values()}
     for achievement_id in existing(work, "achievements", seen & named.keys()):
         for name in named[achievement_id]:
@@ -133,17 +231,35 @@ def _achievements_by_catalogue(work: Work, reader: Reader) -> set[int]:
     unknown = {name for names in named.values() for name in names} - campuses.keys()
     if unknown:
         log.info("achievements: %d campus names belong to no listed campus", len(unknown))
-    _link(work, pairs, last[0].answer)
-    return seen
+    listed = {row[0] for row in work.fetch("scope/campus_names")}
+    unnamed = [n for n in work.config.campus_ids if n in listed and not pairs.get(n)]
+    certain = {number: ids for number, ids in pairs.items() if number not in unnamed}
+    _link(work, certain, last[0].answer)
+    return seen | _achievements_by_campus(work, reader, unnamed)
+
+
+def _campuses_by_name(work: Work) -> dict[str, int]:
+    """Return the listed campuses by name, without those that share one."""
+    rows = work.fetch("scope/campus_names")
+    often = Counter(name for _number, name in rows)
+    return {name: number for number, name in rows if often[name] == 1}
 
 
 def _noting_names(pages: Iterable[Page], named: dict[int, set[str]]) -> Iterator[Page]:
     for page in pages:
-        for record in page.records:
-            names = record.get("campus") if isinstance(record, dict) else None
-            if isinstance(names, list) and isinstance(record.get("id"), int):
-                named[record["id"]] = {name for name in names if isinstance(name, str)}
+        named.update(_names(page.records))
         yield page
+
+
+def _names(records: Iterable[Any]) -> dict[int, set[str]]:
+    """Return the campus names of each achievement."""
+    return {
+        record["id"]: {name for name in record["campus"] if isinstance(name, str)}
+        for record in records
+        if isinstance(record, dict)
+        and isinstance(record.get("id"), int)
+        and isinstance(record.get("campus"), list)
+    }
 
 
 def _link(work: Work, by_campus: Mapping[int, set[int]], answer: Answer) -> None:

@@ -1,0 +1,4 @@
+insert into intra42.listing_totals (path, total, seen_at)
+values (%(path)s, %(total)s, %(seen_at)s)
+on conflict (path) do update set total = excluded.total, seen_at = excluded.seen_at
+where intra42.listing_totals.seen_at <= excluded.seen_at
