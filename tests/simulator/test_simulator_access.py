@@ -119,6 +119,14 @@ def test_the_same_body_again_is_304(client):
     assert (again.status_code, again.content) == (304, b"")
 
 
+def test_an_unchanged_page_counts_against_the_hour(client):
+    first = client.get("/v2/cursus").headers
+    again = client.get("/v2/cursus", headers={"If-None-Match": first["ETag"]})
+    assert again.status_code == 304
+    left = [int(found["X-Hourly-RateLimit-Remaining"]) for found in (first, again.headers)]
+    assert left[1] == left[0] - 1
+
+
 def test_the_second_limit_is_plain_text_with_retry_after(sim, client):
     sim.limits.per_second = 1
     answers = [client.get("/v2/cursus") for _ in range(4)]

@@ -59,6 +59,33 @@ def size(mirror):
             for name in ("campuses", "projects", "achievements")
         },
         memberships=count("select count(*) from intra42.coalitions_users"),
+        rows={
+            name: count(f"select count(*) from intra42.{name}")
+            for name in (resource.name for resource in graph.children_of_users())
+        },
+    )
+
+
+def touch(world, tables, silent=False):
+    """Change the given number of rows of each table."""
+    for name, ids in tables.items():
+        for row_id in ids:
+            world.update_row(name, row_id, silent=silent)
+
+
+def mine(mirror, table, number):
+    rows = mirror.query(f"select id from intra42.{table} order by id limit %s", number)
+    return [row[0] for row in rows]
+
+
+def ongoing_of(mirror, attempts):
+    """Return how many ongoing enrolments the users of these attempts have."""
+    return mirror.value(
+        "select count(*) from intra42.cursus_users where cursus_id in (1, 21) "
+        "and (end_at is null or end_at > %s) and user_id in "
+        "(select user_id from intra42.projects_users where id = any(%s))",
+        mirror.sim.clock.now(),
+        attempts,
     )
 
 
@@ -95,6 +122,62 @@ def test_a_window_of_the_network_is_left_for_our_users_where_they_cost_less(mirr
     assert mirror.differences() == []
 
 
+def test_a_busy_quarter_hour_costs_what_the_plan_says(mirror):
+    mirror.incremental()
+    mirror.sim.clock.advance(minutes=45)
+    changed = {
+        "users": mine(mirror, "users", 220),
+        "cursus_users": mine(mirror, "cursus_users", 230),
+        "projects_users": mine(mirror, "projects_users", 350),
+        "achievements_users": mine(mirror, "achievements_users", 180),
+        "campus_users": mine(mirror, "campus_users", 20),
+        "coalitions_users": mine(mirror, "coalitions_users", 10),
+    }
+    touch(mirror.sim.world, changed)
+    planned = replace(
+        size(mirror),
+        urgent=ongoing_of(mirror, changed["projects_users"]),
+        changed={name: len(ids) for name, ids in changed.items()},
+    )
+    assert cost(mirror, mirror.incremental()) == requests.quarter(planned)
+    assert mirror.differences() == []
+
+
+def test_users_with_an_attempt_are_refetched_beyond_the_budget(loaded):
+    config = {"nightly_audit_requests": 0, "incremental_request_budget": 1}
+    mirror = loaded(campus, campus_ids=[67], **config)
+    mirror.incremental()
+    mirror.sim.clock.advance(minutes=45)
+    attempts = [
+        row[0]
+        for row in mirror.query("select min(id) from intra42.projects_users group by user_id")
+    ]
+    touch(mirror.sim.world, {"projects_users": attempts})
+    urgent = ongoing_of(mirror, attempts)
+    assert urgent > 100
+    changed = {"projects_users": len(attempts)}
+    planned = replace(size(mirror), budget=1, urgent=urgent, changed=changed)
+    assert cost(mirror, mirror.incremental()) == requests.quarter(planned)
+
+
+def test_the_window_of_a_backfill_costs_what_the_plan_says(mirror):
+    mirror.incremental()
+    mirror.sim.clock.advance(minutes=45)
+    since = mirror.sim.clock.now()
+    mirror.sim.clock.advance(minutes=5)
+    changed = {
+        "users": mine(mirror, "users", 120),
+        "projects_users": mine(mirror, "projects_users", 101),
+        "coalitions_users": mine(mirror, "coalitions_users", 150),
+    }
+    touch(mirror.sim.world, changed)
+    mirror.sim.clock.advance(minutes=5)
+    planned = replace(size(mirror), changed={name: len(ids) for name, ids in changed.items()})
+    until = mirror.sim.clock.now()
+    run_id = mirror.nightly(updated_from=since.isoformat(), updated_to=until.isoformat())
+    assert cost(mirror, run_id) == requests.backfill(planned)
+
+
 def test_a_quiet_night_costs_what_the_plan_says(mirror):
     mirror.nightly()
     mirror.sim.clock.advance(hours=23)
@@ -102,6 +185,64 @@ def test_a_quiet_night_costs_what_the_plan_says(mirror):
     mirror.incremental()
     mirror.sim.clock.advance(minutes=45)
     assert cost(mirror, mirror.nightly()) == requests.night(size(mirror))
+
+
+def test_an_ordinary_night_costs_what_the_plan_says(mirror):
+    mirror.nightly()
+    mirror.sim.clock.advance(hours=23)
+    # The token has expired: the first request is asked twice.
+    mirror.incremental()
+    mirror.sim.clock.advance(minutes=45)
+    world = mirror.sim.world
+    changed = {
+        "users": mine(mirror, "users", 130),
+        "cursus_users": mine(mirror, "cursus_users", 110),
+        "projects_users": mine(mirror, "projects_users", 240),
+        "achievements_users": mine(mirror, "achievements_users", 150),
+    }
+    touch(world, changed)
+    for row_id in mine(mirror, "coalitions_users", 40):
+        world.score_silently(row_id, 7)
+    students = [row[0] for row in mirror.query("select id from intra42.users order by id desc")]
+    left, erased = students[0], students[1]
+    world.transfer(left, 1)
+    world.anonymise(erased)
+    world.new_student(67)
+    [(gone,)] = mirror.query(
+        "select max(id) from intra42.cursus_users where cursus_id = 21 and begin_at > %s",
+        mirror.sim.clock.now(),
+    )
+    world.unregister(gone)
+    counts = {name: len(ids) for name, ids in changed.items()}
+    moves = {"strays": 1, "entering": 1, "leaving": 1, "hidden": 1, "absent": 1}
+    planned = requests.night(replace(size(mirror), changed=counts, **moves))
+    # Who left is known to have left once memberships were read, which is after the users.
+    planned["users"] -= 1
+    assert cost(mirror, mirror.nightly()) == planned
+    assert mirror.differences() == []
+
+
+def test_a_first_load_costs_what_the_plan_says(fresh):
+    mirror = fresh(campus, campus_ids=[67], nightly_audit_requests=0)
+    run_id = mirror.nightly()
+    found = cost(mirror, run_id)
+    planned = requests.first_load(replace(size(mirror), mentioned={}))
+    floor = requests.floor_first_load(size(mirror))
+    assert set(found) == set(planned)
+    entries = mirror.sim.ledger.requests()
+    parents = sum(
+        entry.path in {"/v2/campus", "/v2/projects", "/v2/achievements", "/v2/blocs"}
+        for entry in entries
+    )
+    for name, spent in found.items():
+        assert spent >= floor[name], name
+    # The plan has the same rows for each hundred users, so that a page more or less is no surprise.
+    # Parents that only rows mention are asked for as they turn up.
+    groups = requests.chunks(size(mirror).users)
+    for name in ("users", "campus_users", "cursus_users", "coalitions_users", "refresh"):
+        assert abs(found[name] - planned[name]) <= groups, name
+    assert abs(sum(found.values()) - parents - sum(planned.values())) <= 3 * groups
+    assert mirror.differences() == []
 
 
 def test_the_plan_knows_every_table():
