@@ -38,7 +38,7 @@ class Sizes:
     memory_students: int = 40_000
     memory_rows: tuple[int, ...] = (1_000, 10_000, 100_000, 1_000_000)
     idle_runs: int = 5
-    pace_s: float = 75
+    pace_s: float = 82
     pace_settle_s: float = 15
     latencies_s: tuple[float, ...] = (0.05, 0.5, 1.5, 3.0)
 

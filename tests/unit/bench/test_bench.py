@@ -1,0 +1,89 @@
+import json
+from types import SimpleNamespace
+
+from bench.context import QUICK, Sizes
+from bench.outcome import Line, Outcome, spread, text
+from bench.registry import SECTIONS
+from bench.sections import load, pace
+from dev.simulator import Simulator
+from dev.simulator.messages import Request
+
+
+def test_a_line_says_what_was_wanted_and_whether_it_was_met() -> None:
+    assert str(Line("share", "0.95", "at least 0.9", met=True)).endswith("at least 0.9        met")
+    assert str(Line("share", "0.85", "at least 0.9", met=False)).endswith("MISSED")
+    assert str(Line("share", "0.85")).endswith("0.85")
+
+
+def test_a_spread_is_told_only_where_there_are_repeats() -> None:
+    assert text([3.0], " s", 1) == "3.0 s"
+    assert text([3.0, 1.0, 2.0], " s", 1) == "2.0 s (1.0 to 3.0)"
+    assert spread([3.0, 1.0, 2.0]) == {"median": 2.0, "min": 1.0, "max": 3.0, "runs": 3}
+
+
+def test_section_names_are_unique() -> None:
+    names = [name for name, _section in SECTIONS]
+    assert len(names) == len(set(names))
+
+
+def test_quick_measures_less_of_everything() -> None:
+    whole = Sizes()
+    assert QUICK.cursus_users < whole.cursus_users
+    assert max(QUICK.memory_rows) < max(whole.memory_rows)
+    assert QUICK.pace_s < whole.pace_s
+
+
+def entries(latency_s: float, per_second: float, seconds: float, refused: int = 0) -> list[dict]:
+    count = int(per_second * seconds)
+    found = [
+        {"real_time": 100 + number / per_second + latency_s, "status": 200}
+        for number in range(count)
+    ]
+    return found + [{"real_time": 120.5, "status": 429}] * refused
+
+
+def measure(latency_s: float, per_second: float, **more: int) -> dict:
+    context = SimpleNamespace(sizes=SimpleNamespace(pace_settle_s=15.0))
+    case = SimpleNamespace(latency_s=latency_s)
+    return pace._measure(context, case, 2, entries(latency_s, per_second, 80, **more))
+
+
+def test_a_full_pace_is_all_of_the_permitted_rate_at_any_latency() -> None:
+    for latency_s in (0.05, 3.0):
+        found = measure(latency_s, 2)
+        assert found["seconds"] == 60
+        assert found["share_of_permitted_rate"] == 1.0
+
+
+def test_half_the_pace_is_half_the_rate_and_a_refusal_is_no_progress() -> None:
+    found = measure(1.5, 1, refused=3)
+    assert found["share_of_permitted_rate"] == 0.5
+    assert found["answered_429"] == 3
+
+
+def turn(ours_s: float, floor_s: float) -> dict:
+    costs = {
+        f"{kind}_{part}": {"wall_s": wall_s, "cpu_s": wall_s}
+        for kind, wall_s in (("ours", ours_s), ("floor", floor_s), ("bare_floor", floor_s / 2))
+        for part in ("first", "again")
+    }
+    return {**costs, "rewritten": 0, "stored": 10}
+
+
+def test_the_share_of_the_floor_adds_up_both_tables_round_by_round() -> None:
+    found = {
+        "cursus_users": {"rows": 10, "rounds": [turn(2, 1), turn(2, 2)], "other_batches": {}},
+        "projects_users": {"rows": 10, "rounds": [turn(2, 1), turn(2, 2)], "other_batches": {}},
+    }
+    outcome = Outcome()
+    load._together(outcome, found)
+    assert outcome.facts["both"]["share_of_floor"] == spread([0.5, 1.0])
+    assert outcome.lines[-1].met is True
+
+
+def test_the_simulators_limits_can_be_set_while_it_runs() -> None:
+    sim = Simulator("empty")
+    body = json.dumps({"per_second": 8, "per_hour": 4800}).encode()
+    answer = sim.handle(Request("POST", "/_sim/limits", [], {}, body))
+    assert answer.status == 200
+    assert (sim.limits.per_second, sim.limits.per_hour) == (8, 4800)
