@@ -162,8 +162,9 @@ def first_load(size: Size) -> Plan:
 
 def _by_user(name: str, size: Size) -> int:
     """Return the requests for all rows of a table, a hundred users at a time."""
-    groups = chunks(size.users)
-    return groups * pages(size.rows[name] / max(1, groups))
+    each = size.rows[name] / max(1, size.users)
+    whole, rest = divmod(size.users, PAGE)
+    return whole * pages(PAGE * each) + (pages(rest * each) if rest else 0)
 
 
 # The floor: one question for each table that may have changed, and full pages of what did.
