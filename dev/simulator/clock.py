@@ -38,6 +38,7 @@ def _date(day: int) -> str:
     return (EPOCH + timedelta(days=day)).date().isoformat()
 
 
+@lru_cache(maxsize=65_536)
 def iso(ms: int | None) -> str | None:
     """Write milliseconds as the API does: `2025-01-01T00:00:00.000Z`."""
     if ms is None:

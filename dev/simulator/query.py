@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from dev.simulator.clock import to_ms
+from dev.simulator.kept import Kept
 from dev.simulator.resources import SPECIAL_FILTERS, Resource, attribute
 from dev.simulator.store import Store
 from dev.simulator.tables import Table
@@ -21,6 +22,8 @@ _MAX_SIZE = 100
 _WORTH_CACHING = 1000
 _CACHE_ENTRIES = 64
 _CLOCK_FILTERS = {"end", "future", "blackholed", "retriable"}
+# What these say of a row may change although the row does not.
+_FOREIGN_FILTERS = _CLOCK_FILTERS | {"active", "campus", "campus_id", "primary_campus_id"}
 
 
 class BadRequest(Exception):
@@ -157,6 +160,8 @@ class Engine:
         self._store = store
         self._kept: OrderedDict[tuple[Any, ...], list[int]] = OrderedDict()
         self._kept_version: tuple[Any, ...] = ()
+        self._lasting = Kept(_CACHE_ENTRIES)
+        self._lasting_harsh = ""
 
     def run(self, query: Query) -> Page:
         """Return the asked page."""
@@ -180,24 +185,35 @@ class Engine:
         plain = not (query.filters or ranges or query.search or query.scope)
         if plain and by_id and query.resource.name.endswith("_users"):
             return table.ids
-        version = (self._store.version, repr(self._store.harsh))
-        if version != self._kept_version:
-            self._kept.clear()
-            self._kept_version = version
+        self._forget_what_moved()
         scope = query.scope.name if query.scope else ""
         key: tuple[Any, ...] = (query.resource.name, scope, query.sort, query.search)
         key += (tuple(sorted(query.filters.items())), tuple(sorted(ranges.items())))
         if _CLOCK_FILTERS & query.filters.keys():
             key += (self._store.clock.now_ms(),)
-        found = self._kept.get(key)
+        lasts = by_id and _tells_by_its_rows(query)
+        tests = self._tests(query, ranges)
+        found = self._lasting.get(key, table, tests) if lasts else self._kept.get(key)
         if found is not None:
             return found
-        ids = self._order(query.sort, self._matching(query, ranges, table), table)
-        if len(ids) > _WORTH_CACHING:
+        ids = self._order(query.sort, self._matching(query, ranges, table, tests), table)
+        if len(ids) > _WORTH_CACHING and lasts:
+            self._lasting.put(key, table, ids)
+        elif len(ids) > _WORTH_CACHING:
             self._kept[key] = ids
             if len(self._kept) > _CACHE_ENTRIES:
                 self._kept.popitem(last=False)
         return ids
+
+    def _forget_what_moved(self) -> None:
+        harsh = repr(self._store.harsh)
+        if harsh != self._lasting_harsh:
+            self._lasting.clear()
+            self._lasting_harsh = harsh
+        version = (self._store.version, harsh)
+        if version != self._kept_version:
+            self._kept.clear()
+            self._kept_version = version
 
     def _candidates(
         self, query: Query, ranges: dict[str, tuple[Any, Any]], table: Table[Any]
@@ -232,9 +248,12 @@ class Engine:
         return found
 
     def _matching(
-        self, query: Query, ranges: dict[str, tuple[Any, Any]], table: Table[Any]
+        self,
+        query: Query,
+        ranges: dict[str, tuple[Any, Any]],
+        table: Table[Any],
+        tests: list[Callable[[Any], bool]],
     ) -> list[int]:
-        tests = self._tests(query, ranges)
         rows = table.rows
         found = {
             row_id
@@ -300,6 +319,13 @@ class Engine:
                 reverse=name.startswith("-"),
             )
         return ids
+
+
+def _tells_by_its_rows(query: Query) -> bool:
+    """Tell whether a row's own values decide if it is in the result."""
+    foreign = _FOREIGN_FILTERS & query.filters.keys()
+    own = query.resource.name.endswith("_users")
+    return own and not (foreign or query.scope or query.search)
 
 
 def shuffled(rows: list[Any], seed: int) -> list[Any]:

@@ -31,6 +31,8 @@ class Table(Generic[R]):
         self.last_id = 0
         self._indexes: dict[str, dict[Any, list[int]]] = {name: {} for name in indexed}
         self._by_time: list[tuple[int, int]] | None = None
+        # The ids of rows that came, changed or went since many were loaded at once.
+        self.journal: list[int] = []
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -76,6 +78,7 @@ class Table(Generic[R]):
         self.ids = sorted(self.rows)
         self.last_id = max(self.last_id, self.ids[-1] if self.ids else 0)
         self._by_time = None
+        self.journal = []
 
     def add(self, row: R) -> R:
         """Add one row."""
@@ -138,6 +141,7 @@ class Table(Generic[R]):
 
     def _show(self, row: R) -> None:
         self.rows[row.id] = row
+        self.journal.append(row.id)
         insort(self.ids, row.id)
         for name, index in self._indexes.items():
             insort(index.setdefault(getattr(row, name), []), row.id)
@@ -146,6 +150,7 @@ class Table(Generic[R]):
 
     def _unshow(self, row_id: int) -> R:
         row = self.rows.pop(row_id)
+        self.journal.append(row_id)
         del self.ids[bisect_left(self.ids, row_id)]
         for name, index in self._indexes.items():
             index[getattr(row, name)].remove(row_id)
