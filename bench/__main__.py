@@ -13,6 +13,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import psycopg
+
 from bench import machine
 from bench.context import Context
 from bench.outcome import Line
@@ -23,6 +25,8 @@ from dev.processes import ComponentDied
 from dev.settings import ROOT, STATE
 
 RESULTS = ROOT / "bench" / "results" / "latest.json"
+# What ends a section and leaves the others their chance; `OSError` has those of HTTP, too.
+FAILURES = (RunFailed, ComponentDied, OSError, psycopg.Error)
 
 
 def run(context: Context, names: list[str]) -> tuple[list[Line], dict[str, Any]]:
@@ -36,7 +40,7 @@ def run(context: Context, names: list[str]) -> tuple[list[Line], dict[str, Any]]
         began = context.elapsed_s
         try:
             outcome = section(context)
-        except RunFailed as error:
+        except FAILURES as error:
             context.say(f"{name} failed: {error}")
             lines.append(Line(f"{name} failed, see the output", "", "a result", met=False))
             result[name] = {"failed": str(error)}

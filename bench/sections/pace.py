@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,23 +36,23 @@ def section(context: Context) -> Outcome:
     url = context.fresh_database(_TEMPLATE)
     world = ("--world", "region", "--students", str(_STUDENTS))
     context.child("parents", "--database", url, *world, "--config", '{"cursus_ids": [21]}')
-    cases = []
-    for number, latency_s in enumerate(context.sizes.latencies_s):
-        name = f"pace_{number}"
-        case = Case(latency_s, Upstream(context.stack, free_port(), f"simulator_{name}"), name)
-        case.upstream.start("region", students=_STUDENTS, latency_s=latency_s)
-        cases.append(case)
-    for per_second in _RATES:
-        context.say(
-            f"pace: first load of {_RESOURCE} at {per_second}/s for {context.sizes.pace_s:.0f} s,"
-            f" {len(cases)} latencies side by side"
-        )
-        context.mark(f"pace_{per_second}")
-        _tell(outcome, per_second, _rate(context, cases, per_second))
-    for case in cases:
-        case.upstream.stop()
-        context.drop_database(case.name)
-    context.drop_database(_TEMPLATE)
+    with ExitStack() as ending:
+        ending.callback(context.drop_database, _TEMPLATE)
+        cases = []
+        for number, latency_s in enumerate(context.sizes.latencies_s):
+            name = f"pace_{number}"
+            case = Case(latency_s, Upstream(context.stack, free_port(), f"simulator_{name}"), name)
+            ending.callback(context.drop_database, name)
+            ending.callback(case.upstream.stop)
+            case.upstream.start("region", students=_STUDENTS, latency_s=latency_s)
+            cases.append(case)
+        for per_second in _RATES:
+            context.say(
+                f"pace: first load of {_RESOURCE} at {per_second}/s for"
+                f" {context.sizes.pace_s:.0f} s, {len(cases)} latencies side by side"
+            )
+            context.mark(f"pace_{per_second}")
+            _tell(outcome, per_second, _rate(context, cases, per_second))
     return outcome
 
 
