@@ -14,11 +14,12 @@ import psycopg
 
 from dev.simulator import Simulator
 from dev.simulator.messages import Request
+from dev.virtual.clock import VirtualClock
 from intra42.errors import DeleteRefused, Intra42Error, NoWitness, QuotaSpent
 from intra42.sync.work import Identity, Work
 from tests.convergence.checks import Checks
 from tests.convergence.lines import Killed, Lines, Pool, Trigger
-from tests.convergence.upstream import Upstream, VirtualClock, school
+from tests.convergence.upstream import Upstream, school
 from tests.harness import INCREMENTAL, NIGHTLY, Mirror
 
 _MOST_WAITS = 60  # for the hour's requests, in one task

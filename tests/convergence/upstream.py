@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
 from typing import Any
 
 from dev.simulator import Simulator
-from dev.simulator.clock import DAY, DEFAULT_START, MINUTE, Clock
+from dev.simulator.clock import DAY, MINUTE
 from dev.simulator.rows import User
+from dev.virtual.clock import VirtualClock
 
 CHILDREN = (
     "campus_users",
@@ -19,23 +19,6 @@ CHILDREN = (
 )
 # Nothing is ever taken away from her: she is the known row beside which absence can be proven.
 WITNESS = 101
-
-
-class VirtualClock(Clock):
-    """A clock that only moves when it is told to, and by which the API counts its seconds."""
-
-    def __init__(self, start: datetime = DEFAULT_START) -> None:
-        super().__init__(start)
-        self.running = True
-
-    def _elapsed(self) -> int:
-        return 0
-
-    def forward_to(self, moment: datetime) -> None:
-        """Move to `moment` unless it is past."""
-        with self._lock:
-            ahead = round((moment.timestamp() - self._base / 1000) * 1000)
-            self._base += max(0, ahead)
 
 
 def school(per_second: int = 1000, per_hour: int = 1_000_000) -> Simulator:

@@ -26,9 +26,9 @@ from psycopg import errors
 
 from dev.postgres import _SETTINGS, Postgres
 from dev.simulator import Simulator
+from dev.virtual.clock import VirtualClock
 from tests.convergence.lines import Pool
 from tests.convergence.story import Player
-from tests.convergence.upstream import VirtualClock
 from tests.crashes.attempts import (
     ALL,
     PAGES,

@@ -19,10 +19,11 @@ import pytest
 
 from dev.postgres import Postgres
 from dev.simulator import Simulator
-from tests.convergence.upstream import VirtualClock
+from dev.virtual.clock import VirtualClock
+from dev.virtual.foreman import Foreman
+from dev.virtual.records import Run, Sent
+from dev.virtual.timekeeper import Process, Timekeeper
 from tests.harness import INCREMENTAL, NIGHTLY, Mirror
-from tests.quota.foreman import Foreman, Run, Sent
-from tests.quota.timekeeper import Process, Timekeeper
 
 PER_SECOND, PER_HOUR = 2, 1200
 NIGHT = datetime(2026, 3, 3, 2, tzinfo=UTC)
@@ -115,7 +116,7 @@ class Office:
             "where locktype = 'advisory' and granted and application_name = %s",
             process.name,
         )
-        return bool(held) and self.foreman.at_work(NIGHTLY) == 2
+        return bool(held) and len(self.foreman.working(NIGHTLY)) == 2
 
 
 @pytest.fixture(scope="module")

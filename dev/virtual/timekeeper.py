@@ -12,16 +12,18 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
-from tests.convergence.upstream import VirtualClock
+from dev.settings import ROOT
+from dev.virtual.clock import VirtualClock
 
-_ROOT = Path(__file__).parents[2]
-_PATIENCE_S = 60.0  # real seconds without a word from anybody who is awake
+_PATIENCE_S = 180.0  # real seconds without a word from anybody who is awake
+_WAY_BACK = (0.05, 0.25, 0.15)
 
 
 @dataclass(eq=False)
@@ -32,6 +34,7 @@ class Process:
     pid: int
     line: socket.socket
     awake: bool = False
+    killed: bool = False
     sleep: tuple[int, str] = (0, "")  # its number and its reason
 
 
@@ -41,11 +44,11 @@ class Listener(Protocol):
     def free(self, process: Process, message: dict[str, Any]) -> None:
         """Hear that a process has nothing to do, and how its last order ended."""
 
-    def asleep(self, process: Process, why: str) -> None:
-        """Hear that a process has begun to sleep."""
+    def asleep(self, process: Process, message: dict[str, Any]) -> None:
+        """Hear that a process has begun to sleep, `why`, and what else it says."""
 
-    def woken(self, process: Process, why: str) -> None:
-        """Hear that the sleep of a process is over."""
+    def woken(self, process: Process, why: str) -> float | None:
+        """Hear that the sleep of a process is over; return after how many seconds to kill it."""
 
     def gone(self, process: Process) -> None:
         """Hear that a process is dead."""
@@ -59,29 +62,44 @@ class _Alarm:
 
 
 class Timekeeper:
-    """Owns `clock`; a context manager that ends all its processes."""
+    """Owns `clock`; a context manager that ends all its processes.
+
+    Args:
+        clock: The time of all of them.
+        folder: Where to put a socket; its path must be short.
+        database_url: The warehouse.
+        way_back: How long an answer travels, in seconds: at least, at most, mostly.
+    """
 
     listener: Listener
 
-    def __init__(self, clock: VirtualClock, folder: Path, database_url: str) -> None:
+    def __init__(
+        self,
+        clock: VirtualClock,
+        folder: Path,
+        database_url: str,
+        way_back: tuple[float, float, float] = _WAY_BACK,
+    ) -> None:
         self.clock = clock
         self._alarms: list[_Alarm] = []
         self._numbers = itertools.count(1)
         self._unborn = 0
         self._processes: list[Process] = []
+        self._of_line: dict[socket.socket, Process] = {}
         self._unread: dict[socket.socket, bytes] = {}
-        self._address = str(folder / "time")
+        address = str(folder / "time")
         self._server = socket.socket(socket.AF_UNIX)
-        self._server.bind(self._address)
+        self._server.bind(address)
         self._server.listen()
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._server, selectors.EVENT_READ)
-        paths = os.pathsep.join([str(_ROOT), str(_ROOT / "plugins")])
+        paths = os.pathsep.join([str(ROOT), str(ROOT / "plugins")])
+        command = [sys.executable, "-m", "dev.virtual.hands", address, database_url]
         self._mother = subprocess.Popen(
-            [sys.executable, "-m", "tests.quota.hands", self._address, database_url],
+            [*command, *map(str, way_back)],
             stdin=subprocess.PIPE,
             text=True,
-            cwd=_ROOT,
+            cwd=ROOT,
             env={**os.environ, "PYTHONPATH": paths},
         )
 
@@ -112,7 +130,7 @@ class Timekeeper:
     def kill(self, process: Process) -> None:
         """Kill a process; the listener hears of it when the line is dead."""
         os.kill(process.pid, signal.SIGKILL)
-        process.awake = True  # until it is known to be dead
+        process.killed = process.awake = True  # until it is known to be dead
 
     def at(self, moment: datetime, action: Callable[[], None]) -> None:
         """Do something at a moment to come."""
@@ -130,15 +148,18 @@ class Timekeeper:
 
     def _listen(self) -> None:
         ready = self._selector.select(_PATIENCE_S)
-        awake = [process.name for process in self._processes if process.awake]
-        assert ready, f"time stands still: nobody of {awake} has said a word for a minute"
+        if not ready:
+            awake = [process.name for process in self._processes if process.awake]
+            message = (
+                f"time stands still: nobody of {awake} has said a word for {_PATIENCE_S:.0f} s"
+            )
+            raise AssertionError(message)
         for key, _ in ready:
-            if key.data is None and key.fileobj is self._server:
+            if key.fileobj is self._server:
                 line, _ = self._server.accept()
                 self._unread[line] = b""
                 self._selector.register(line, selectors.EVENT_READ)
-            else:
-                assert isinstance(key.fileobj, socket.socket)
+            elif isinstance(key.fileobj, socket.socket):
                 self._read(key.fileobj)
 
     def _read(self, line: socket.socket) -> None:
@@ -146,7 +167,7 @@ class Timekeeper:
             news = line.recv(1 << 16)
         except ConnectionResetError:
             news = b""
-        process = next((one for one in self._processes if one.line is line), None)
+        process = self._of_line.get(line)
         if not news:
             self._selector.unregister(line)
             if process:
@@ -158,9 +179,11 @@ class Timekeeper:
             message = json.loads(text)
             if process is None:
                 process = Process(message["name"], message["pid"], line)
+                self._of_line[line] = process
                 self._processes.append(process)
                 self._unborn -= 1
-            self._hear(process, message)
+            if not process.killed:
+                self._hear(process, message)
 
     def _hear(self, process: Process, message: dict[str, Any]) -> None:
         process.awake = False
@@ -172,14 +195,17 @@ class Timekeeper:
         process.sleep = (number, message["why"])
         moment = self.clock.now() + timedelta(seconds=message["sleep"])
         self.at(moment, lambda: self._wake(process, number))
-        self.listener.asleep(process, message["why"])
+        self.listener.asleep(process, message)
 
     def _wake(self, process: Process, number: int) -> None:
-        if process.sleep[0] != number or process not in self._processes:
+        if process.sleep[0] != number or process.killed:
             return
         process.awake = True
-        self.listener.woken(process, process.sleep[1])
+        doom_s = self.listener.woken(process, process.sleep[1])
         self._tell(process, {})
+        if doom_s is not None:
+            time.sleep(doom_s)
+            self.kill(process)
 
     def _tell(self, process: Process, message: dict[str, Any]) -> None:
         text = json.dumps({"now": self.clock.now().isoformat(), **message})
