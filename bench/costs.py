@@ -34,6 +34,7 @@ class Table:
     requests: int = 0
     failed: int = 0
     twice: int = 0
+    empty: int = 0
     rows: int = 0
 
     @property
@@ -42,7 +43,7 @@ class Table:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the numbers, and where the rest of the requests went, in requests."""
-        answered = self.requests - self.failed - self.twice
+        pages = self.requests - self.failed - self.twice - self.empty
         return {
             "rows_at_the_end": self.kept,
             "rows_read": self.rows,
@@ -52,8 +53,9 @@ class Table:
             "spent_on": {
                 "failed_or_refused": self.failed,
                 "asked_twice": self.twice,
+                "answered_with_nothing": self.empty,
                 "rows_read_again_or_not_kept": round((self.rows - self.kept) / self.page, 1),
-                "pages_that_were_not_full": round(answered - self.rows / self.page, 1),
+                "pages_that_were_not_full": round(pages - self.rows / self.page, 1),
             },
         }
 
@@ -108,8 +110,10 @@ def tables(night: Night, sent: Iterable[Sent], again: Iterable[Sent]) -> dict[st
     found = {AUDIT: Table()}
     with psycopg.connect(night.database_url) as connection:
         for resource in (*of_group("reference"), *of_group("primary")):
-            found[resource.name] = Table(page=resource.page_size)
-            found[resource.name].kept = _count(connection, f"select count(*) from {resource.name}")
+            # Coalitions come with their blocs, which are what a page has a hundred of.
+            what = "count(distinct bloc_id)" if resource.name == "coalitions" else "count(*)"
+            kept = _count(connection, f"select {what} from {resource.name}")
+            found[resource.name] = Table(kept, resource.page_size)
         found[ONGOING] = Table()
         found[ONGOING].kept = _count(
             connection,
@@ -123,6 +127,8 @@ def tables(night: Night, sent: Iterable[Sent], again: Iterable[Sent]) -> dict[st
             table.failed += 1
         elif one in repeated:
             table.twice += 1
+        elif not one.rows:
+            table.empty += 1
         else:
             table.rows += one.rows
     return found
