@@ -37,6 +37,7 @@ class Sizes:
     peer_rounds: tuple[int, int] = (3, 1)  # of cursus_users, of projects_users
     memory_students: int = 40_000
     memory_rows: tuple[int, ...] = (1_000, 10_000, 100_000, 1_000_000)
+    network_students: int = 40_000
     idle_runs: int = 5
     pace_s: float = 82
     pace_settle_s: float = 15
@@ -51,6 +52,7 @@ QUICK = Sizes(
     peer_rounds=(2, 1),
     memory_students=800,
     memory_rows=(1_000, 10_000),
+    network_students=400,
     idle_runs=2,
     pace_s=35,
     pace_settle_s=10,

@@ -6,7 +6,18 @@ from collections.abc import Callable
 
 from bench.context import Context
 from bench.outcome import Outcome
-from bench.sections import campus, campus_loop, core, idle, load, memory, pace, peers, region
+from bench.sections import (
+    campus,
+    campus_loop,
+    core,
+    idle,
+    load,
+    memory,
+    network,
+    pace,
+    peers,
+    region,
+)
 
 Section = Callable[[Context], Outcome]
 
@@ -15,6 +26,7 @@ SECTIONS: list[tuple[str, Section]] = [
     ("peers", peers.section),
     ("campus_loop", campus_loop.section),
     ("memory", memory.section),
+    ("network", network.section),
     ("core", core.section),
     ("pace", pace.section),
     ("region", region.section),

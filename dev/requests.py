@@ -126,10 +126,11 @@ def night(size: Size) -> Plan:
     }
     for resource in of_group("primary"):
         if resource.name == "users":
-            # What changed, and everybody else by id, for what changes silently. Accounts that the
-            # list does not show are read from their enrolments, with each hundred that has one.
+            # What changed, and everybody else by id, for what changes silently, strays among them.
+            # Accounts that the list does not show are looked for in their enrolments, together.
             others = chunks(max(0, size.users - size.changed.get("users", 0)))
-            plan[resource.name] = window(resource, size) + others + min(others, size.hidden)
+            plan["users"] = window(resource, replace(size, strays=0)) + others
+            plan["users"] += math.ceil(size.hidden / (PAGE - 1))
         elif resource.silent:
             # Asked for by user, so many users together that their rows fill pages.
             plan[resource.name] = chunks(max(size.memberships, size.users))
@@ -150,10 +151,13 @@ def first_load(size: Size) -> Plan:
         if resource.name == "users":
             # A listing for each cursus, and where a page's users live, if campuses are configured.
             plan["users"] = pages(size.users) + size.cursus - 1
-            plan["users"] += _by_user("campus_users", size) if size.campuses else 0
+            each = size.rows["campus_users"] / max(1, size.users)
+            whole, rest = divmod(size.users, PAGE)
+            if size.campuses:
+                plan["users"] += whole * pages(PAGE * each) + (pages(rest * each) if rest else 0)
         elif resource.name == "campus_users" and size.campuses:
-            # Known by now, so that as many users are asked for together as fill a page.
-            plan["campus_users"] = chunks(max(size.rows["campus_users"], size.users))
+            # Read with each user who entered, that is everybody.
+            plan["campus_users"] = 0
         else:
             plan[resource.name] = _by_user(resource.name, size)
     plan["refresh"] = chunks(size.ongoing)
@@ -161,10 +165,21 @@ def first_load(size: Size) -> Plan:
 
 
 def _by_user(name: str, size: Size) -> int:
-    """Return the requests for all rows of a table, a hundred users at a time."""
+    """Return the requests for all rows of a table, a hundred users at a time or fewer.
+
+    From the second chunk on it is known how many rows a user has, so that chunks of few pages are
+    made to fill them, with a margin.
+    """
     each = size.rows[name] / max(1, size.users)
-    whole, rest = divmod(size.users, PAGE)
-    return whole * pages(PAGE * each) + (pages(rest * each) if rest else 0)
+    first = min(size.users, PAGE)
+    rest, rows = size.users - first, PAGE * each * 1.08
+    if not PAGE < rows <= 5 * PAGE:
+        whole, last = divmod(rest, PAGE)
+        return (
+            pages(first * each) + whole * pages(PAGE * each) + (pages(last * each) if last else 0)
+        )
+    full = int(rows // PAGE)
+    return pages(first * each) + math.ceil(rest * each * 1.08 / (full * PAGE)) * full
 
 
 # The floor: one question for each table that may have changed, and full pages of what did.

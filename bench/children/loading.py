@@ -60,7 +60,7 @@ class Ours:
 
     def forget(self) -> None:
         self._work.connection.execute(
-            sql.SQL("truncate {}, intra42.checks").format(
+            sql.SQL("truncate {}, intra42.verifications").format(
                 sql.Identifier("intra42", self._resource.name)
             )
         )

@@ -20,6 +20,8 @@ _CHECKPOINTS = f"{_ALL}test_checkpoints.py::"
 _FIRST_LOAD = f"{_ALL}test_first_load.py::"
 _PARENTS = f"{_ALL}test_parents.py::"
 _FOUND = f"{_ALL}test_found.py::"
+_FLIGHT = f"{_ALL}test_in_flight.py::"
+_UNIT_FLIGHT = "tests/unit/sync/test_flight.py::"
 
 SEEDS = (
     Mutant(
@@ -73,10 +75,15 @@ SEEDS = (
         (
             Edit(
                 f"{_SYNC}history.py",
-                "    return packed(rows), 0\n",
-                "    chosen = packed(rows)\n"
-                '    work.execute("state/finish_users", users=chosen, **_queue(work, resource))\n'
-                "    return chosen, 0\n",
+                "            self.add(chunk)\n        chunk = self._waiting.pop()\n",
+                "            self.add(chunk)\n"
+                "            self._work.execute(\n"
+                '                "state/finish_users",\n'
+                "                users=chunk.users,\n"
+                "                **chunk.key,\n"
+                "                **_queue(self._work, self._reader.resource),\n"
+                "            )\n"
+                "        chunk = self._waiting.pop()\n",
             ),
         ),
         (f"{_CHECKPOINTS}test_a_killed_first_load_asks_no_page_twice",),
@@ -114,8 +121,8 @@ SEEDS = (
         (
             Edit(
                 f"{_SYNC}reading.py",
-                "            park(self.work, self.resource, unfit, page.answer)\n",
-                "",
+                "                park(self.work, self.resource, unfit, answer)\n",
+                "                pass\n",
             ),
         ),
         (f"{_BAD}test_a_bad_record_is_parked_with_the_fields_we_read_and_the_watermark_moves",),
@@ -125,10 +132,10 @@ SEEDS = (
         "position and watermark commit before the rows of the page",
         (
             Edit(
-                f"{_SYNC}legs.py",
-                "        reader.absorb(page, Trust.LISTING, checkpoint)\n",
-                "        work.commit(checkpoint)\n"
-                "        reader.absorb(page, Trust.LISTING, lambda: None)\n",
+                f"{_SYNC}reading.py",
+                "        self.absorb([page for _series, page in landed], trust, checkpoint)\n",
+                "        self.work.commit(checkpoint)\n"
+                "        self.absorb([page for _series, page in landed], trust, lambda: None)\n",
             ),
         ),
         (f"{_CHECKPOINTS}test_a_kill_in_the_middle_of_a_transaction_leaves_nothing_behind",),
@@ -215,6 +222,30 @@ SEEDS = (
 
 OURS = (
     Mutant(
+        "part-ends-the-chunk",
+        "users leave the queue when one part of their rows is stored, not with the last one",
+        (
+            Edit(
+                f"{_SQL}state/finish_users.sql",
+                "and first_user = %(first_user)s and part <> %(part)s\n",
+                "and false\n",
+            ),
+        ),
+        (f"{_FLIGHT}test_a_split_chunk_that_is_interrupted_is_read_to_its_end",),
+    ),
+    Mutant(
+        "answers-lost-with-an-error",
+        "what was answered beside a request that failed is thrown away and asked for again",
+        (
+            Edit(
+                f"{_SYNC}flight.py",
+                "                if error is None:\n",
+                "                if error is None and self._error is None:\n",
+            ),
+        ),
+        (f"{_UNIT_FLIGHT}test_what_was_answered_is_handed_out_before_an_error",),
+    ),
+    Mutant(
         "one-absence-is-enough",
         "a row is deleted after the first look, whatever the second one shows",
         (
@@ -232,8 +263,8 @@ OURS = (
         (
             Edit(
                 f"{_SYNC}legs.py",
-                "        first = first or page.answer.sent_at\n",
-                "        first = page.answer.sent_at\n",
+                "        self._clock = self._clock or page.answer.sent_at\n",
+                "        self._clock = page.answer.sent_at\n",
             ),
             Edit(
                 f"{_SQL}state/move_leg.sql",
@@ -343,7 +374,7 @@ OURS = (
         "a row that was seen after the proof of its absence is deleted",
         (
             Edit(f"{_SQL}absence/delete.sql", "    and e._seq < proof.seq\n", ""),
-            Edit(f"{_SQL}absence/delete.sql", "c.seq > proof.seq", "c.seq is null"),
+            Edit(f"{_SQL}absence/delete.sql", "v.seq > proof.seq", "v.seq is null"),
         ),
         (f"{_MERGE}test_a_row_seen_after_the_proof_is_not_deleted",),
     ),
@@ -356,7 +387,7 @@ OURS = (
     Mutant(
         "older-page-revives",
         "a page asked for before the proof brings a deleted row back",
-        (Edit(f"{_SQL}load/merge.sql", "grave.seq >= %(seq)s", "grave.seq is null"),),
+        (Edit(f"{_SQL}load/merge.sql", "grave.seq >= staged._seq", "grave.seq is null"),),
         (f"{_MERGE}test_a_row_found_gone_is_not_brought_back_by_an_older_page",),
     ),
     Mutant(

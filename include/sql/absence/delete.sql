@@ -9,13 +9,13 @@ gone as (
     and e._seq < proof.seq
     and not exists (
       select 1
-      from intra42.checks as c
-      where c.resource = %(resource)s and c.id = e.id and c.seq > proof.seq
+      from intra42.verifications as v
+      where v.resource = %(resource)s and v.id = e.id and v.seq > proof.seq
     )
   returning e.*, proof.seq as proof_seq
 ),
 unchecked as (
-  delete from intra42.checks as c using gone where c.resource = %(resource)s and c.id = gone.id
+  delete from intra42.verifications as v using gone where v.resource = %(resource)s and v.id = gone.id
 ),
 buried as (
   insert into intra42.tombstones

@@ -1,7 +1,7 @@
 -- Rows that the API has shown lately, other than those in question.
-select c.id
-from intra42.checks as c
-join {target} as e on e.id = c.id
-where c.resource = %(resource)s and c.id <> all(%(ids)s::bigint[])
-order by c.seq desc
+select e.id
+from {target} as e
+left join intra42.verifications as v on v.resource = %(resource)s and v.id = e.id
+where e.id <> all(%(ids)s::bigint[])
+order by greatest(e._seq, v.seq) desc
 limit %(witnesses)s

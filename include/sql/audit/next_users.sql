@@ -3,7 +3,7 @@
 select u.id
 from intra42.users as u
 left join intra42.audits as a on a.resource = %(resource)s and a.user_id = u.id
-where coalesce(a.seq, 0) < %(first_seq)s
+where coalesce(a.seq, 0) < %(first_seq)s and u.id <> all(%(being_counted)s::bigint[])
 order by
   exists (
     select 1

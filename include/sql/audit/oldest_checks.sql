@@ -1,7 +1,7 @@
 -- Rows verified longest ago.
 select e.id
 from {target} as e
-left join intra42.checks as c on c.resource = %(resource)s and c.id = e.id
-where coalesce(c.seq, 0) < %(first_seq)s
-order by c.checked_at nulls first, e.id
+left join intra42.verifications as v on v.resource = %(resource)s and v.id = e.id
+where greatest(e._seq, v.seq) < %(first_seq)s and e.id <> all(%(asked)s::bigint[])
+order by greatest(e._synced_at, v.checked_at), e.id
 limit 100

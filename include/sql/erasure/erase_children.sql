@@ -3,7 +3,7 @@ with gone as (
   delete from {target} as e where e.user_id = any(%(users)s::bigint[]) returning e.id, e.user_id
 ),
 unchecked as (
-  delete from intra42.checks as c using gone where c.resource = %(resource)s and c.id = gone.id
+  delete from intra42.verifications as v using gone where v.resource = %(resource)s and v.id = gone.id
 )
 insert into intra42.tombstones (resource, id, row, reason, dag_id, run_id, deleted_at, seq)
 select

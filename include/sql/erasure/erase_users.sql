@@ -2,7 +2,7 @@ with gone as (
   delete from intra42.users as u where u.id = any(%(users)s::bigint[]) returning u.id, u.campus_id
 ),
 unchecked as (
-  delete from intra42.checks as c using gone where c.resource = 'users' and c.id = gone.id
+  delete from intra42.verifications as v using gone where v.resource = 'users' and v.id = gone.id
 ),
 unqueued as (
   delete from intra42.history_queue as q using gone where q.user_id = gone.id

@@ -1,4 +1,4 @@
-%(seq)s > greatest(
+excluded._seq > greatest(
   mine._seq,
-  coalesce((select c.seq from intra42.checks as c where c.resource = %(resource)s and c.id = mine.id), 0)
+  (select v.seq from intra42.verifications as v where v.resource = %(resource)s and v.id = mine.id)
 )

@@ -6,7 +6,7 @@ or (
     excluded.updated_at is null
     or mine.updated_at is null
     or excluded.updated_at = mine.updated_at
-    or mine.updated_at > %(synced_at)s
+    or mine.updated_at > excluded._synced_at
   )
   and {later_request}
 )

@@ -3,6 +3,6 @@
 select e.id, r.user_id is not null as urgent
 from intra42.cursus_users as e
 left join intra42.refresh_requests as r on r.dag_id = %(dag_id)s and r.user_id = e.user_id
-left join intra42.checks as c on c.resource = 'cursus_users' and c.id = e.id
+left join intra42.verifications as v on v.resource = 'cursus_users' and v.id = e.id
 where e.cursus_id = any(%(cursus)s::bigint[]) and (e.end_at is null or e.end_at >= %(since)s)
-order by urgent desc, c.checked_at nulls first, e.id
+order by urgent desc, greatest(e._synced_at, v.checked_at), e.id

@@ -2,8 +2,8 @@
 insert into intra42.history_queue as q (dag_id, resource, user_id, run_id)
 select %(dag_id)s, 'users', u.id, %(run_id)s
 from intra42.users as u
-left join intra42.checks as c on c.resource = 'users' and c.id = u.id
-where coalesce(c.seq, 0) < (
+left join intra42.verifications as v on v.resource = 'users' and v.id = u.id
+where greatest(u._seq, v.seq) < (
   select r.first_seq
   from intra42.dag_runs as r
   where r.dag_id = %(dag_id)s and r.run_id = %(run_id)s

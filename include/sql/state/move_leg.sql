@@ -1,6 +1,7 @@
 update intra42.legs
 set
   after = %(after)s,
+  highest = %(highest)s,
   page = %(page)s,
   done = %(done)s,
   clock = coalesce(clock, %(clock)s),

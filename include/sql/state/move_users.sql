@@ -1,4 +1,6 @@
-insert into intra42.history_chunks (dag_id, resource, reader, users, after)
-values (%(dag_id)s, %(resource)s, %(reader)s, %(users)s, %(after)s)
-on conflict (dag_id, resource, reader) do update set
-  users = excluded.users, after = excluded.after
+insert into intra42.history_chunks (dag_id, resource, reader, first_user, part, users, after, highest)
+values (
+  %(dag_id)s, %(resource)s, %(reader)s, %(first_user)s, %(part)s, %(users)s, %(after)s, %(highest)s
+)
+on conflict (dag_id, resource, reader, first_user, part) do update set
+  users = excluded.users, after = excluded.after, highest = excluded.highest

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -55,7 +56,11 @@ class _Call:
 
 
 class IntraClient:
-    """Gets answers that can be believed; not for use by several threads.
+    """Gets answers that can be believed; several threads may share it.
+
+    Threads take turns at the limiter: one of them waits for the next slot, whatever the others wait
+    for. So a task with many requests under way still holds no more than one place in the queue that
+    all workers share.
 
     Args:
         base_url: scheme and host of the API, such as `https://api.intra.42.fr`.
@@ -67,6 +72,7 @@ class IntraClient:
         session: its adapter for `base_url` is replaced.
         sleep: sleeps so many seconds.
         user_agent: the API refuses requests without one.
+        most_in_flight: requests that may be under way at a time.
     """
 
     def __init__(
@@ -81,9 +87,15 @@ class IntraClient:
         session: requests.Session | None = None,
         sleep: Callable[[float], None] = time.sleep,
         user_agent: str = USER_AGENT,
+        most_in_flight: int = 24,
     ) -> None:
         self.usage = Usage()
         self.last_date: datetime | None = None
+        self.most_in_flight = most_in_flight
+        self.latency_s = 0.0
+        self._turn = threading.Lock()
+        self._counting = threading.Lock()
+        self._queued_s = 0.0
         self._tokens = tokens
         self._limiter = limiter
         self._attempts = attempts
@@ -122,9 +134,20 @@ class IntraClient:
         call = _Call(path, {})
         return self._fetch(call, lambda reply: read_object(reply, call.label))
 
+    @property
+    def per_second(self) -> float:
+        """Requests a second that are allowed, to all workers together."""
+        return self._limiter.per_second
+
+    @property
+    def has_room(self) -> bool:
+        """Tell whether requests wait for answers, not for their turn: more would make us faster."""
+        return self._queued_s < 0.5 * self.latency_s
+
     def pause(self, seconds: float) -> None:
         """Sleep before a request is made again; counted in `usage`."""
-        self.usage.waited_s += seconds
+        with self._counting:
+            self.usage.waited_s += seconds
         self._sleep(seconds)
 
     def close(self) -> None:
@@ -176,23 +199,32 @@ class IntraClient:
     def _send(self, call: _Call) -> tuple[str, Reply]:
         """Send once, when it is our turn; return the token used and the answer."""
         counted = call.path.startswith("/v2")
-        if counted:
-            started = time.monotonic()
-            self._limiter.wait_turn()
-            token = self._tokens.token()
-            call.seq = self._limiter.sending()
-            self.usage.waited_s += time.monotonic() - started
-            self.usage.requests += 1
-        else:
-            token = self._tokens.token()
+        token = self._take_turn(call) if counted else self._tokens.token()
         reply = self._transport.exchange(
             "GET", call.path, label=call.label, auth=Bearer(token), params=call.params
         )
-        self.usage.bytes += len(reply.body)
-        self.last_date = read_date(reply.headers) or self.last_date
+        with self._counting:
+            self.usage.bytes += len(reply.body)
+            # Quick to rise and slow to fall: too few requests under way cost time, too many none.
+            self.latency_s = max(reply.elapsed_s, 0.8 * self.latency_s + 0.2 * reply.elapsed_s)
+            self.last_date = read_date(reply.headers) or self.last_date
         if counted:
             self._limiter.learn(reply.headers)
         return token, reply
+
+    def _take_turn(self, call: _Call) -> str:
+        """Wait until the call may be sent, and count it; return the token to send it with."""
+        entered = time.monotonic()
+        with self._turn:
+            self._limiter.wait_turn()
+            token = self._tokens.token()
+            call.seq = self._limiter.sending()
+        queued_s = time.monotonic() - entered
+        with self._counting:
+            self._queued_s = 0.7 * self._queued_s + 0.3 * queued_s
+            self.usage.waited_s += queued_s
+            self.usage.requests += 1
+        return token
 
     def _wait_out(self, call: _Call, reply: Reply) -> None:
         """Make everybody pause after a 429; the limiter sleeps through it before the next send.
@@ -202,7 +234,8 @@ class IntraClient:
             RateLimited: the API keeps refusing this request.
         """
         call.refusals += 1
-        self.usage.retries_429 += 1
+        with self._counting:
+            self.usage.retries_429 += 1
         asked_s = retry_after(reply.headers)
         # A server that says 0 and refuses again does not mean it.
         grown_s = 2.0 ** (call.refusals - 2) if call.refusals > 1 else 0.0

@@ -34,6 +34,7 @@ def keyset(
     sortable: bool = True,
     number: int = 1,
     highest: int = LAST_ID,
+    expected: int | None = None,
     doubt_empty: bool = False,
 ) -> Iterator[Page]:
     """Yield the pages of a listing in ascending id order, the last one with `done`.
@@ -47,6 +48,7 @@ def keyset(
         sortable: False where the endpoint ignores `sort` and is ascending anyway.
         number: of the first page, larger than 1 on resuming.
         highest: read ids up to this one.
+        expected: how many rows are known to be there; by default one on resuming, else none.
         doubt_empty: rows are so likely that a first answer without any is asked for once more.
 
     Raises:
@@ -57,8 +59,8 @@ def keyset(
     """
     reader = _Keyset(client, path, params, page_size, sortable, highest)
     # A listing is only resumed where rows were left.
-    expected = 1 if number > 1 else 0
-    resumed = number > 1
+    resumed = number > 1 and expected is None
+    expected = int(resumed) if expected is None else expected
     while True:
         page = reader.page(after, number, expected, resumed=resumed, doubt_empty=doubt_empty)
         yield page

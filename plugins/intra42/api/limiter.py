@@ -8,6 +8,7 @@ announces the numbers with every answer (X-Secondly-RateLimit-Limit, X-Hourly-Ra
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
@@ -36,7 +37,11 @@ _CONNECTION_TRIES = 4
 
 
 class Limiter(Protocol):
-    """Who may send when."""
+    """Who may send when; one thread at a time waits for its turn, others may report meanwhile."""
+
+    @property
+    def per_second(self) -> float:
+        """Requests a second that are allowed, to all workers together."""
 
     def wait_turn(self) -> None:
         """Reserve a slot and sleep until it is due.
@@ -97,9 +102,15 @@ class PostgresLimiter:
         self._sleep = sleep
         self._now = now
         self._connection: psycopg.Connection[Any] | None = None
+        self._asking = threading.Lock()
         self._learned: tuple[int | None, int | None] = (None, None)
         # The API's clock, and ours when it was heard: news that the next request tells everybody.
         self._heard: tuple[datetime, float] | None = None
+
+    @property
+    def per_second(self) -> float:
+        """Requests a second that are allowed: what the API announced, or the connection says."""
+        return self._learned[0] or self._per_second
 
     def wait_turn(self) -> None:
         """Reserve a slot and sleep until it is due.
@@ -179,8 +190,9 @@ class PostgresLimiter:
         values["application"] = self._application
         for attempt in range(1, _CONNECTION_TRIES + 1):
             try:
-                cursor = self._open().execute(statements.read(f"api/{name}"), values)
-                row = cursor.fetchone() if cursor.description else None
+                with self._asking:
+                    cursor = self._open().execute(statements.read(f"api/{name}"), values)
+                    row = cursor.fetchone() if cursor.description else None
             except (psycopg.OperationalError, psycopg.InterfaceError):
                 broken = self._connection is None or self._connection.broken
                 self.close()

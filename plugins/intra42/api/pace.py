@@ -58,7 +58,7 @@ class LocalLimiter:
         per_hour: int = 1200,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._per_second = per_second
+        self.per_second = per_second
         self._per_hour = per_hour
         self._sleep = sleep
         self._next = 0.0
@@ -79,7 +79,7 @@ class LocalLimiter:
         wait_s = max(self._next - now, 0.0)
         if wait_s > 60:
             raise paused(wait_s)
-        self._next = max(self._next, now) + 1.05 / self._per_second
+        self._next = max(self._next, now) + 1.05 / self.per_second
         self._sent.append(now + wait_s)
         if wait_s > 0:
             log_wait(wait_s)
@@ -97,7 +97,7 @@ class LocalLimiter:
     def learn(self, headers: Mapping[str, str]) -> None:
         """Take over the limits an answer announces."""
         per_second, per_hour = announced(headers)
-        self._per_second = per_second or self._per_second
+        self.per_second = per_second or self.per_second
         self._per_hour = per_hour or self._per_hour
         if whole_number(headers, "X-Hourly-RateLimit-Remaining") == 0:
             self.pause(until_next_hour(headers))

@@ -7,6 +7,7 @@ byte a second would hold a task for ever. A watchdog cuts the connection at the 
 from __future__ import annotations
 
 import ipaddress
+import threading
 import time
 import zlib
 from collections.abc import Mapping
@@ -59,11 +60,12 @@ class Bearer(AuthBase):
 
 
 class Transport:
-    """Sends single requests to one API through one session; retries nothing.
+    """Sends single requests to one API; each thread keeps a session of its own. Retries nothing.
 
     Args:
         base_url: scheme, host and port of the API.
-        session: used as it is, but for the adapter of `base_url`, which is replaced.
+        session: of the thread that makes this; used as it is, but for the adapter of `base_url`,
+            which is replaced.
         timeout_s: longest silence while waiting for an answer, seconds.
         total_timeout_s: longest time for a whole answer, seconds.
         user_agent: the API refuses requests without one.
@@ -79,13 +81,9 @@ class Transport:
         user_agent: str,
     ) -> None:
         self.base_url = base_url.rstrip("/")
-        self._session = session or requests.Session()
-        # One adapter for all users of a session: the last one mounted is the one that is used.
-        mounted = self._session.adapters.get(self.base_url)
-        self._adapter = mounted if isinstance(mounted, DeadlineAdapter) else DeadlineAdapter()
-        self._session.mount(self.base_url, self._adapter)
-        # A proxy of the environment cannot reach this machine's own loopback.
-        self._session.trust_env = not _is_loopback(self.base_url)
+        self._own = threading.local()
+        self._sessions: list[requests.Session] = []
+        self._use(session or requests.Session())
         self._timeout = (min(CONNECT_TIMEOUT_S, timeout_s), timeout_s)
         self._total_timeout_s = total_timeout_s
         self._headers = {
@@ -93,6 +91,18 @@ class Transport:
             "Accept-Encoding": "gzip",
             "User-Agent": user_agent,
         }
+
+    def _use(self, session: requests.Session) -> tuple[requests.Session, DeadlineAdapter]:
+        """Make `session` that of this thread."""
+        # One adapter for all users of a session: the last one mounted is the one that is used.
+        mounted = session.adapters.get(self.base_url)
+        adapter = mounted if isinstance(mounted, DeadlineAdapter) else DeadlineAdapter()
+        session.mount(self.base_url, adapter)
+        # A proxy of the environment cannot reach this machine's own loopback.
+        session.trust_env = not _is_loopback(self.base_url)
+        self._sessions.append(session)
+        self._own.line = session, adapter
+        return session, adapter
 
     def exchange(
         self,
@@ -112,11 +122,12 @@ class Transport:
             FatalApiError: an answer larger than `MAX_BODY`.
         """
         query = urlencode(params or {}, safe="[],:")
+        session, adapter = getattr(self._own, "line", None) or self._use(requests.Session())
         started = time.monotonic()
-        self._adapter.release()
-        with Watchdog(self._total_timeout_s, self._adapter.cut) as watchdog:
+        adapter.release()
+        with Watchdog(self._total_timeout_s, adapter.cut) as watchdog:
             try:
-                with self._session.request(
+                with session.request(
                     method,
                     # Raw brackets and commas: 100 ids stay well below the longest URL accepted.
                     f"{self.base_url}{path}?{query}" if query else self.base_url + path,
@@ -143,8 +154,9 @@ class Transport:
         )
 
     def close(self) -> None:
-        """Close the connections."""
-        self._session.close()
+        """Close the connections of all threads."""
+        for session in self._sessions:
+            session.close()
 
 
 def _read(response: requests.Response, label: str) -> bytes:

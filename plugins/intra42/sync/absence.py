@@ -34,8 +34,17 @@ def ask(work: Work, reader: Reader, ids: Sequence[int]) -> set[int]:
         NoWitness: no id of the request came back, not even a known one asked for beside them.
     """
     returned, _answer = reader.read_ids(ids)
-    if returned or not ids:
-        return returned
+    return returned or ask_beside_witness(work, reader, ids)
+
+
+def ask_beside_witness(work: Work, reader: Reader, ids: Sequence[int]) -> set[int]:
+    """Read `ids`, of which an answer showed none, beside known ones; return those that came back.
+
+    Raises:
+        NoWitness: as in `ask`.
+    """
+    if not ids:
+        return set()
     witness = _witness(work, reader.resource, ids)
     if not witness:
         message = (
@@ -44,6 +53,7 @@ def ask(work: Work, reader: Reader, ids: Sequence[int]) -> set[int]:
         )
         raise NoWitness(message)
     log.warning("None of %d ids came back: asking again with a known one", len(ids))
+    returned: set[int] = set()
     for part in chunked(ids, _PLACES):
         returned |= _read_with(reader, part, witness)[0]
     return returned & set(ids)

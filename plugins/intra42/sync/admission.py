@@ -11,7 +11,8 @@ from intra42.api.model import Answer
 from intra42.api.pagination import keyset
 from intra42.catalog import graph
 from intra42.catalog.model import Resource
-from intra42.sync.loading import Trust, existing, load, park
+from intra42.sync.flight import Flight, Series
+from intra42.sync.loading import Seen, Trust, existing, load_all, park
 from intra42.sync.parents import CHUNK, cut_all, resolve
 from intra42.sync.rows import Cutter, Row, Unfit
 from intra42.sync.work import Work, chunked
@@ -41,7 +42,7 @@ def admit(
     enrolled: bool,
     remember: bool,
     returning: bool = False,
-    known: Batch | None = None,
+    known: Sequence[Seen] = (),
 ) -> set[int]:
     """Mirror those of `ids` who are in scope and queue their history; return them.
 
@@ -55,57 +56,55 @@ def admit(
         since = work.client.last_date - _REMEMBERED
         rows = work.fetch("scope/outsiders", ids=sorted(wanted), since=since)
         wanted -= {row[0] for row in rows}
-    admitted: set[int] = set()
-    for chunk in chunked(sorted(wanted), CHUNK):
-        admitted |= _admit_chunk(work, chunk, enrolled=enrolled, returning=returning, known=known)
+    admitted = _admit(work, wanted, enrolled=enrolled, returning=returning, known=known)
     outside = sorted(wanted - admitted)
     if outside and remember:
         work.execute("scope/remember_outsiders", ids=outside, checked_at=work.client.last_date)
     return admitted
 
 
-def _admit_chunk(
-    work: Work, chunk: Sequence[int], *, enrolled: bool, returning: bool, known: Batch | None
+def _admit(
+    work: Work, wanted: set[int], *, enrolled: bool, returning: bool, known: Sequence[Seen]
 ) -> set[int]:
     memberships: list[Batch] = []
-    chosen = set(chunk)
+    chosen = set(wanted)
     if work.config.campus_ids:
-        memberships = collect(work, "campus_users", {"filter[user_id]": _csv(chosen)})
+        memberships = collect(work, "campus_users", "filter[user_id]", chosen)
         if not returning:
             chosen &= _at_home(memberships, frozenset(work.config.campus_ids))
-    if chosen and not enrolled and not returning:
+    if not enrolled and not returning:
         chosen &= _enrolled(work, chosen)
     if not chosen:
         return set()
-    users = [known] if known else collect(work, "users", {"filter[id]": _csv(chosen)})
-    users = [
-        (
-            [row for row in rows if row.id in chosen and (returning or is_wanted(row.record))],
-            [item for item in unfit if item.id in chosen],
-            answer,
-        )
-        for rows, unfit, answer in users
+    seen = list(known)
+    if not seen:
+        for rows, unfit, answer in collect(work, "users", "filter[id]", chosen):
+            seen += [(row, answer) for row in rows]
+            own = [item for item in unfit if item.id in chosen]
+            if own:
+                work.commit(lambda u=own, a=answer: park(work, graph.get("users"), u, a))  # type: ignore[misc]
+    entering = [
+        (row, answer)
+        for row, answer in seen
+        if row.id in chosen and (returning or is_wanted(row.record))
     ]
-    for _rows, unfit, answer in users:
-        if unfit:
-            work.commit(lambda u=unfit, a=answer: park(work, graph.get("users"), u, a))  # type: ignore[misc]
-    entering = {row.id for rows, _unfit, _answer in users for row in rows}
     if entering:
-        _store(work, users, memberships, entering)
-    return entering
+        _store(work, entering, memberships)
+    return {row.id for row, _answer in entering}
 
 
-def _store(
-    work: Work, users: Sequence[Batch], memberships: Sequence[Batch], entering: set[int]
-) -> None:
+def _store(work: Work, users: Sequence[Seen], memberships: Sequence[Batch]) -> None:
+    """Store users who enter with their memberships, and queue the rest of their history."""
     campus_users = graph.get("campus_users")
     position = campus_users.column_names.index("user_id")
+    entering = {row.id for row, _answer in users}
     own = [
-        ([row for row in rows if row.values[position] in entering], unfit, answer)
-        for rows, unfit, answer in memberships
+        (row, answer)
+        for rows, _unfit, answer in memberships
+        for row in rows
+        if row.values[position] in entering
     ]
-    for rows, _unfit, _answer in own:
-        resolve(work, campus_users, rows)
+    resolve(work, campus_users, [row for row, _answer in own])
     queued = [
         resource.name
         for resource in graph.children_of_users()
@@ -113,14 +112,15 @@ def _store(
     ]
 
     def step() -> None:
-        for rows, _unfit, answer in users:
-            load(work, graph.get("users"), rows, answer, Trust.DIRECT)
-        for rows, unfit, answer in own:
-            load(work, campus_users, rows, answer, Trust.DIRECT)
+        load_all(work, graph.get("users"), users, Trust.DIRECT)
+        load_all(work, campus_users, own, Trust.DIRECT)
+        for _rows, unfit, answer in memberships:
             park(work, campus_users, unfit, answer)
-        if own:
+        if memberships:
             work.execute(
-                "derive/from_campus_users", ids=sorted(entering), synced_at=own[-1][2].date
+                "derive/from_campus_users",
+                ids=sorted(entering),
+                synced_at=memberships[-1][2].date,
             )
         work.execute("state/enqueue", resources=queued, users=sorted(entering))
 
@@ -128,20 +128,36 @@ def _store(
     log.info("%d users entered the scope: their whole history will be read", len(entering))
 
 
-def collect(work: Work, name: str, params: Mapping[str, str]) -> list[Batch]:
-    """Read all rows that `params` select, page by page, without storing them.
+def collect(work: Work, name: str, key: str, ids: Iterable[int], **filters: str) -> list[Batch]:
+    """Read all rows of `ids`, a hundred a question, without storing them.
 
-    Meant for at most 100 users and their few rows of a light table.
+    Meant for a few hundred users and their few rows of a light table.
     """
     resource = graph.get(name)
     cutter = Cutter(resource, work.config.cursus_ids)
     path = resource.by_id or resource.endpoint
+    questions = iter(
+        [
+            Series(
+                keyset(
+                    work.client,
+                    path,
+                    {key: ",".join(map(str, chunk)), **filters},
+                    page_size=CHUNK,
+                    sortable=resource.sortable,
+                )
+            )
+            for chunk in chunked(sorted(ids), CHUNK)
+        ]
+    )
     batches: list[Batch] = []
-    for page in keyset(work.client, path, params, page_size=CHUNK, sortable=resource.sortable):
-        work.log_page(page, name)
-        work.counts.records += len(page.records)
-        rows, unfit = cut_all(cutter, page.records)
-        batches.append((rows, unfit, page.answer))
+    with Flight(work.client, lambda: next(questions, None)) as flight:
+        for landed in flight:
+            for _series, page in landed:
+                work.log_page(page, name)
+                work.counts.records += len(page.records)
+                rows, unfit = cut_all(cutter, page.records)
+                batches.append((rows, unfit, page.answer))
     return batches
 
 
@@ -160,16 +176,15 @@ def _at_home(memberships: Sequence[Batch], campus_ids: frozenset[int]) -> set[in
 
 def _enrolled(work: Work, users: set[int]) -> set[int]:
     resource: Resource = graph.get("cursus_users")
-    params = {"filter[user_id]": _csv(users), "filter[cursus_id]": _csv(work.config.all_cursus_ids)}
+    ours = work.config.all_cursus_ids
     position = resource.column_names.index("user_id")
     cursus = resource.column_names.index("cursus_id")
+    filters = {"filter[cursus_id]": ",".join(map(str, sorted(ours)))}
     return {
         row.values[position]
-        for rows, _unfit, _answer in collect(work, "cursus_users", params)
+        for rows, _unfit, _answer in collect(
+            work, resource.name, "filter[user_id]", users, **filters
+        )
         for row in rows
-        if row.values[cursus] in work.config.all_cursus_ids and looks_like_a_student(row.record)
+        if row.values[cursus] in ours and looks_like_a_student(row.record)
     }
-
-
-def _csv(ids: Iterable[int]) -> str:
-    return ",".join(map(str, sorted(ids)))

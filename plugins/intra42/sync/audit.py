@@ -9,6 +9,7 @@ the rows verified longest ago, which finds silent changes in old rows.
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -21,8 +22,9 @@ from intra42.catalog.model import Resource
 from intra42.errors import DeleteRefused
 from intra42.statements import compose, table
 from intra42.sync import absence
+from intra42.sync.flight import Flight, Series
 from intra42.sync.loading import Trust
-from intra42.sync.reading import Reader, ids_of, lock
+from intra42.sync.reading import IdsSeries, Reader, ids_of, lock
 from intra42.sync.work import Work, chunked
 
 log = logging.getLogger(__name__)
@@ -39,7 +41,8 @@ class _Audit:
     highest: int
     users: int = 0
     rows: int = 0
-    refetched: int = 0
+    asked: set[int] = field(default_factory=set)  # ids refetched
+    being_counted: set[int] = field(default_factory=set)  # users
     suspects: set[int] = field(default_factory=set)
     counts_can_be_trusted: bool = True
 
@@ -80,7 +83,7 @@ def audit(work: Work) -> None:
             item.resource.name,
             item.rows,
             item.users,
-            item.refetched,
+            len(item.asked),
             audited,
             total,
             f"{oldest:%Y-%m-%d %H:%M} UTC" if oldest else "never",
@@ -122,35 +125,78 @@ def _find_missing_students(work: Work, budget: int) -> None:
                     "%d students in cursus %d, %d of them mirrored: reading the listing again",
                     *(page.answer.total, cursus_id, known),
                 )
-            reader.absorb(page, Trust.LISTING, lambda: None)
+            reader.absorb([page], Trust.LISTING, lambda: None)
             if _left(work, budget) <= 0:
                 break
 
 
+class _Question(Series):
+    """How many rows the API has for some users; those that come with the answer are stored."""
+
+    def __init__(self, item: _Audit, users: Sequence[int]) -> None:
+        params = item.reader.users_filters(users)
+        client = item.reader.work.client
+        super().__init__(keyset(client, item.resource.endpoint, params, highest=item.highest))
+        self.item = item
+        self.users = users
+
+    def arrived(self, page: Page, spare: int) -> bool:
+        """Ask for no other page: the first one has the number."""
+        del page, spare
+        return False
+
+
 def _count_in_turn(work: Work, audits: Sequence[_Audit], first_seq: int, budget: int) -> None:
-    """Take a hundred users of one table after the other, until all are counted or it is enough."""
-    waiting = list(audits)
-    while waiting:
-        for item in list(waiting):
-            users = [
-                row[0]
-                for row in work.fetch(
-                    "audit/next_users", resource=item.resource.name, first_seq=first_seq
-                )
-            ]
-            if not users or _left(work, budget) <= 0:
-                waiting.remove(item)
-            else:
-                _compare(work, item, users, budget)
+    """Take a hundred users of one table after the other, until all are counted or it is enough.
+
+    A difference once found is followed to its end, whatever the budget says.
+    """
+    waiting = deque(audits)
+    followed: deque[_Question] = deque()
+
+    def more() -> _Question | None:
+        if followed:
+            return followed.popleft()
+        while waiting and _left(work, budget) > flight.under_way:
+            item = waiting.popleft()
+            users = _next_users(work, item, first_seq)
+            if not users:
+                continue
+            waiting.append(item)
+            if item.counts_can_be_trusted:
+                item.being_counted.update(users)
+                return _Question(item, users)
+            _read_whole(work, item, users, budget)
+        return None
+
+    with Flight(work.client, more) as flight:
+        for landed in flight:
+            for question, page in landed:
+                assert isinstance(question, _Question)  # noqa: S101  # `more` returns no other
+                for users in _compare(work, question, page, budget):
+                    followed.append(_Question(question.item, users))
 
 
-def _compare(work: Work, item: _Audit, users: Sequence[int], budget: int) -> None:
-    """Compare the number of rows of `users`; halve them until a difference is cornered."""
-    page = _count(work, item, users) if item.counts_can_be_trusted else None
-    if page is None:
+def _next_users(work: Work, item: _Audit, first_seq: int) -> list[int]:
+    rows = work.fetch(
+        "audit/next_users",
+        resource=item.resource.name,
+        first_seq=first_seq,
+        being_counted=list(item.being_counted),
+    )
+    return [row[0] for row in rows]
+
+
+def _compare(work: Work, question: _Question, page: Page, budget: int) -> list[Sequence[int]]:
+    """Compare the number of rows with the mirror's; return the halves of a difference, to be asked.
+
+    Where a difference can be told from the page, or is that of a single user, it is cornered.
+    """
+    item, users, answer = question.item, question.users, page.answer
+    item.being_counted.difference_update(users)
+    if not _store_counted(work, item, page):
         _read_whole(work, item, users, budget)
-        return
-    answer = page.answer
+        return []
     ours = _mirrored(work, item, users)
     if answer.total == len(ours) + _parked(work, item, users):
         _mark(work, item, users, answer, len(ours))
@@ -162,28 +208,22 @@ def _compare(work: Work, item: _Audit, users: Sequence[int], budget: int) -> Non
         _read_whole(work, item, users, budget)
     else:
         middle = len(users) // 2
-        for half in (users[:middle], users[middle:]):
-            # A difference once found is followed to its end, whatever the budget says.
-            _compare(work, item, half, budget)
+        item.being_counted.update(users)
+        return [users[:middle], users[middle:]]
+    return []
 
 
-def _count(work: Work, item: _Audit, users: Sequence[int]) -> Page | None:
-    """Ask how many rows the API has for `users`, and store those that come with the answer.
-
-    Returns None where the answer shows that it counts other rows too.
-    """
-    params = item.reader.users_filters(users)
-    page = next(keyset(work.client, item.resource.endpoint, params, highest=item.highest))
+def _store_counted(work: Work, item: _Audit, page: Page) -> bool:
+    """Store the rows that came with a count; tell whether it counts nobody else's."""
     before = work.counts.dropped
-    item.reader.absorb(page, Trust.DIRECT, lambda: None)
+    item.reader.absorb([page], Trust.DIRECT, lambda: None)
     if work.counts.dropped > before and item.resource.cursus_filter:
         log.warning(
             "%s: %s is not exact, so rows are read instead of counted",
             *(item.resource.name, item.resource.cursus_filter),
         )
         item.counts_can_be_trusted = False
-        return None
-    return page
+    return item.counts_can_be_trusted
 
 
 def _mirrored(work: Work, item: _Audit, users: Sequence[int]) -> set[int]:
@@ -243,22 +283,50 @@ def _mark(work: Work, item: _Audit, users: Sequence[int], answer: Answer, rows: 
 
 def _refetch_oldest(work: Work, audits: Sequence[_Audit], first_seq: int, budget: int) -> None:
     """Spend what is left on rows verified longest ago: silent changes in old rows."""
-    waiting = list(audits)
-    asked: set[tuple[str, int]] = set()
-    while waiting:
-        for item in list(waiting):
+    waiting = deque(audits)
+
+    def more() -> _Refetch | None:
+        while waiting and _left(work, budget) > flight.under_way:
+            item = waiting.popleft()
             statement = compose("audit/oldest_checks", target=table(item.resource.name))
-            values = {"resource": item.resource.name, "first_seq": first_seq}
-            rows = work.connection.execute(statement, values).fetchall()
-            name = item.resource.name
             # A row that was parked or did not come back is still the oldest: once is enough.
-            ids = sorted(row[0] for row in rows if (name, row[0]) not in asked)
-            if not ids or _left(work, budget) <= 0:
-                waiting.remove(item)
-                continue
-            asked.update((name, number) for number in ids)
-            item.refetched += len(ids)
-            item.suspects |= set(ids) - absence.ask(work, item.reader, ids)
+            values = {
+                "resource": item.resource.name,
+                "first_seq": first_seq,
+                "asked": list(item.asked),
+            }
+            rows = work.connection.execute(statement, values).fetchall()
+            if rows:
+                waiting.append(item)
+                ids = sorted(row[0] for row in rows)
+                item.asked.update(ids)
+                return _Refetch(item, ids)
+        return None
+
+    with Flight(work.client, more) as flight:
+        for landed in flight:
+            for series, page in landed:
+                assert isinstance(series, _Refetch)  # noqa: S101  # `more` returns no other
+                series.item.reader.absorb_landed([(series, page)], Trust.DIRECT)
+
+
+class _Refetch(IdsSeries):
+    """Rows asked for again; those that do not come back are suspect."""
+
+    def __init__(self, item: _Audit, ids: Sequence[int]) -> None:
+        super().__init__(item.reader, ids)
+        self.item = item
+
+    def stored(self, page: Page) -> None:
+        """Note what did not come back.
+
+        Raises:
+            NoWitness: the answer proves nothing.
+        """
+        if page.done:
+            reader = self.item.reader
+            returned = self.returned or absence.ask_beside_witness(reader.work, reader, self.ids)
+            self.item.suspects |= set(self.ids) - returned
 
 
 def _resolve_suspects(work: Work, item: _Audit) -> None:
@@ -277,4 +345,4 @@ def _resolve_suspects(work: Work, item: _Audit) -> None:
     if restored:
         log.warning("%d deleted rows of %s are back", len(restored), item.resource.name)
     proven = {number: gone[number] for number in absent if number in gone}
-    absence.delete(work, item.resource, proven, max(item.rows, item.refetched))
+    absence.delete(work, item.resource, proven, max(item.rows, len(item.asked)))

@@ -7,38 +7,40 @@ together, and a chunk of users leaves the queue with its last page.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from psycopg import sql
 
-from intra42.api.pagination import Page, keyset
+from intra42.api.pagination import LAST_ID, Page, keyset
 from intra42.catalog import graph
 from intra42.catalog.model import Resource
 from intra42.errors import IncompleteListing
 from intra42.statements import compose, table
+from intra42.sync.flight import Series, middle_of_rest
 from intra42.sync.loading import Trust, load
 from intra42.sync.parents import CHUNK, cut_all
-from intra42.sync.reading import Reader
+from intra42.sync.reading import IdsSeries, Reader
 from intra42.sync.rows import Cutter
-from intra42.sync.work import Work, chunked
+from intra42.sync.work import Work
 
 log = logging.getLogger(__name__)
 
 _FEW_PAGES = 5
+_MARGIN = 1.08  # more rows than others have: a page too many costs more than one not quite full
 _MANY = 20  # users, of whom at least one should have a row
 
 
 def drain(work: Work, reader: Reader) -> None:
     """Read all queued users of this resource; the loader also takes what other DAGs left."""
     queued = waiting(work, reader.resource)
-    if queued:
-        log.info("%s: reading the rows of %d users by user id", reader.resource.name, queued)
-    while chunk := _next_chunk(work, reader.resource):
-        users, after = chunk
-        if reader.resource.name == "users":
-            _read_users(work, reader, users)
-        else:
-            _read_rows(work, reader, users, after)
+    if not queued:
+        return
+    log.info("%s: reading the rows of %d users by user id", reader.resource.name, queued)
+    queue = _Queue(work, reader)
+    reader.read(queue.next, Trust.DIRECT)
+    queue.read_hidden(least=1)
 
 
 def queue_unseen_users(work: Work) -> None:
@@ -62,60 +64,225 @@ def _queue(work: Work, resource: Resource) -> dict[str, object]:
     }
 
 
-def _next_chunk(work: Work, resource: Resource) -> tuple[list[int], int] | None:
-    begun = work.fetch("state/begun_chunk", **_queue(work, resource))
-    if begun:
-        return begun[0][0], begun[0][1]
-    statement = compose("state/next_users", target=table(resource.name), owner=_owner(resource))
-    rows = work.connection.execute(statement, {**work.names, **_queue(work, resource)}).fetchall()
-    if not rows:
-        return None
-    if resource.name == "users":
-        return [user for user, _known in rows], 0
-    return packed(rows), 0
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Chunk:
+    """Users who are read together, or of their rows those of ids over `after` up to `highest`."""
+
+    users: list[int]
+    part: int = 0
+    after: int = 0
+    highest: int = LAST_ID
+
+    @property
+    def key(self) -> dict[str, int]:
+        """How the database knows it."""
+        return {"first_user": self.users[0], "part": self.part}
+
+
+class _Queue:
+    """Hands out chunks of the queue, each to one series: those begun before, then the others."""
+
+    def __init__(self, work: Work, reader: Reader) -> None:
+        self._work = work
+        self._reader = reader
+        self._waiting: list[_Chunk] = []
+        self._parts: Counter[int] = Counter()  # of each chunk that is being read
+        self._last_part = 0
+        self._being_read: set[int] = set()
+        self._behind = 0
+        self._rows = 0  # of the users read so far, to guess how many others have
+        self._users = 0
+        self._hidden: list[int] = []
+        for users, part, after, highest in work.fetch(
+            "state/begun_chunk", **_queue(work, reader.resource)
+        ):
+            self.add(_Chunk(users=users, part=part, after=after, highest=highest))
+
+    def add(self, chunk: _Chunk) -> None:
+        """Take over a chunk, or a part of one, that is to be read."""
+        self._last_part = max(self._last_part, chunk.part)
+        self._waiting.append(chunk)
+        self._parts[chunk.users[0]] += 1
+        self._being_read.update(chunk.users)
+
+    def next(self) -> Series | None:
+        """Return the next chunk to read; whoever is queued meanwhile is found in the end."""
+        if not self._waiting:
+            candidates = self._candidates()
+            if not candidates and self._behind:
+                self._behind = 0
+                candidates = self._candidates()
+            if not candidates:
+                return None
+            chunk = _Chunk(users=self._chosen(candidates))
+            self._behind = chunk.users[-1]
+            self.add(chunk)
+        chunk = self._waiting.pop()
+        if self._reader.resource.name == "users":
+            return _UsersSeries(self._work, self._reader, self, chunk)
+        return _RowsSeries(self._work, self._reader, self, chunk)
+
+    def leave(self, chunk: _Chunk, rows: int) -> None:
+        """Hear that a chunk or a part of one is done, and how many rows it had."""
+        self._rows += rows
+        self._parts[chunk.users[0]] -= 1
+        if not self._parts[chunk.users[0]]:
+            self._users += len(chunk.users)
+            self._being_read.difference_update(chunk.users)
+
+    def is_last_part(self, chunk: _Chunk) -> bool:
+        """Tell whether no other part of a chunk is left."""
+        return self._parts[chunk.users[0]] == 1
+
+    def hide(self, users: Iterable[int]) -> None:
+        """Hear who did not come back by id; many are looked for together, in their enrolments."""
+        self._hidden += users
+        self._being_read.update(self._hidden)
+        self.read_hidden(least=CHUNK - 1)
+
+    def read_hidden(self, *, least: int) -> None:
+        """Look for hidden users while there are at least so many; they leave the queue then."""
+        while len(self._hidden) >= least:
+            users = self._hidden[: CHUNK - 1]
+            _read_hidden(self._work, users)
+            values = {**_queue(self._work, self._reader.resource), "users": users}
+            self._work.commit(
+                lambda values=values: self._work.execute(  # type: ignore[misc]
+                    "state/finish_users", first_user=0, part=0, **values
+                )
+            )
+            del self._hidden[: CHUNK - 1]
+            self._being_read.difference_update(users)
+
+    def new_part(self) -> int:
+        """Return a number for a further part of a chunk, which no part in the queue has."""
+        self._last_part += 1
+        return self._last_part
+
+    def _candidates(self) -> list[tuple[int, int]]:
+        resource = self._reader.resource
+        statement = compose("state/next_users", target=table(resource.name), owner=_owner(resource))
+        values = {
+            **self._work.names,
+            **_queue(self._work, resource),
+            "behind": self._behind,
+            "being_read": list(self._being_read),
+        }
+        return self._work.connection.execute(statement, values).fetchall()
+
+    def _chosen(self, candidates: Sequence[tuple[int, int]]) -> list[int]:
+        if self._reader.resource.name == "users":
+            return [user for user, _known in candidates]
+        return packed(candidates, guess=self._rows / self._users if self._users else 0)
 
 
 def _owner(resource: Resource) -> sql.Identifier:
     return sql.Identifier("user_id" if resource.has_user else "id")
 
 
-def packed(candidates: Sequence[tuple[int, int]], page: int = CHUNK) -> list[int]:
+def packed(
+    candidates: Sequence[tuple[int, int]], page: int = CHUNK, *, guess: float = 0
+) -> list[int]:
     """Return the first users of (user, known rows) whose rows fill whole pages.
 
     A hundred users with 130 rows would take two requests and waste most of the second one; those
-    with the first hundred rows take one. Where there are many pages, the waste does not matter.
+    with the first hundred rows take one. Where there are many pages, the waste does not matter. Of
+    whom we know no rows, `guess` says how many others have; a guess is taken with a margin.
     """
-    total = sum(known for _user, known in candidates)
+    known = [(user, rows or guess * _MARGIN) for user, rows in candidates]
+    total = sum(rows for _user, rows in known)
     if not page < total <= _FEW_PAGES * page:
-        return [user for user, _known in candidates]
+        return [user for user, _rows in known]
     room = total // page * page
     chosen: list[int] = []
-    for user, known in candidates:
-        room -= known
+    for user, rows in known:
+        room -= rows
         if room < 0 and chosen:
             break
         chosen.append(user)
     return chosen
 
 
-def _read_rows(work: Work, reader: Reader, users: list[int], after: int) -> None:
-    resource = reader.resource
+class _RowsSeries(Series):
+    """All rows of some users, asked for by user id."""
 
-    def checkpoint(page: Page) -> None:
-        _note_clock(work, resource, page)
+    def __init__(self, work: Work, reader: Reader, queue: _Queue, chunk: _Chunk) -> None:
+        self._work = work
+        self._reader = reader
+        self._queue = queue
+        self._chunk = chunk
+        self._further: _Chunk | None = None
+        self._rows = 0
+        doubt_empty = not chunk.after and len(chunk.users) >= _MANY
+        super().__init__(self._pages(doubt_empty=doubt_empty))
+
+    def _pages(self, *, doubt_empty: bool) -> Iterator[Page]:
+        return self._reader.pages(
+            self._reader.users_filters(self._chunk.users),
+            after=self._chunk.after,
+            highest=self._chunk.highest,
+            doubt_empty=doubt_empty,
+        )
+
+    def arrived(self, page: Page, spare: int) -> bool:
+        """Leave the upper half of a long rest to another series while there is room for one."""
+        middle = middle_of_rest(page, self._chunk.highest) if spare > 0 else None
+        if middle is not None:
+            part = self._queue.new_part()
+            self._further = replace(self._chunk, part=part, after=middle)
+            self._chunk = replace(self._chunk, after=page.last_id, highest=middle)
+            # Nobody has seen these ids yet, but there should be rows.
+            self.pages = self._pages(doubt_empty=True)
+        return not page.done
+
+    def checkpoint(self, page: Page) -> None:
+        """Write how far the users' rows are stored."""
+        _note_clock(self._work, self._reader.resource, page)
         if page.done:
-            work.execute("state/finish_users", users=users, **_queue(work, resource))
-        else:
-            work.execute(
-                "state/move_users", users=users, after=page.last_id, **_queue(work, resource)
+            self._finish_part(page)
+            return
+        self._move(replace(self._chunk, after=page.last_id))
+        if self._further is not None:
+            self._move(self._further)
+
+    def _finish_part(self, page: Page) -> None:
+        work, resource = self._work, self._reader.resource
+        work.execute(
+            "state/finish_users",
+            users=self._chunk.users,
+            **self._chunk.key,
+            **_queue(work, resource),
+        )
+        if self._queue.is_last_part(self._chunk) and not work.request.window:
+            work.connection.execute(
+                compose("audit/mark_read", target=table(resource.name)),
+                {
+                    **work.names,
+                    "resource": resource.name,
+                    "users": self._chunk.users,
+                    "audited_at": page.answer.date,
+                    "seq": page.answer.seq,
+                },
             )
 
-    reader.read_by(
-        reader.users_filters(users),
-        checkpoint,
-        after=after,
-        doubt_empty=not after and len(users) >= _MANY,
-    )
+    def _move(self, chunk: _Chunk) -> None:
+        self._work.execute(
+            "state/move_users",
+            users=chunk.users,
+            after=chunk.after,
+            highest=chunk.highest,
+            **chunk.key,
+            **_queue(self._work, self._reader.resource),
+        )
+
+    def stored(self, page: Page) -> None:
+        """Let others be read when these are done."""
+        if self._further is not None:
+            self._queue.add(self._further)
+            self._further = None
+        self._rows += len(page.records)
+        if page.done:
+            self._queue.leave(self._chunk, self._rows)
 
 
 def _note_clock(work: Work, resource: Resource, page: Page) -> None:
@@ -130,21 +297,29 @@ def _note_clock(work: Work, resource: Resource, page: Page) -> None:
     )
 
 
-def _read_users(work: Work, reader: Reader, users: list[int]) -> None:
-    """Read users directly; those whom the student listing no longer shows, from their enrolments.
+class _UsersSeries(IdsSeries):
+    """Users asked for by id; those whom the listing no longer shows, in their enrolments."""
 
-    Raises:
-        IncompleteListing: nobody came back, not even somebody who was just there.
-    """
-    returned, _answer = reader.read_ids(users)
-    if not returned:
-        returned = _ask_with_witness(work, reader, users)
-    hidden = [user for user in users if user not in returned]
-    if hidden:
-        _read_hidden(work, hidden)
-    work.commit(
-        lambda: work.execute("state/finish_users", users=users, **_queue(work, reader.resource))
-    )
+    def __init__(self, work: Work, reader: Reader, queue: _Queue, chunk: _Chunk) -> None:
+        super().__init__(reader, chunk.users)
+        self._work = work
+        self._queue = queue
+        self._chunk = chunk
+
+    def stored(self, page: Page) -> None:
+        """Take who came back off the queue, and have the others looked for elsewhere.
+
+        Raises:
+            IncompleteListing: nobody came back, not even somebody who was just there.
+        """
+        if not page.done:
+            return
+        work, users = self._work, self._chunk.users
+        returned = self.returned or _ask_with_witness(work, self.reader, users)
+        values = {**_queue(work, self.reader.resource), "users": sorted(returned)}
+        work.commit(lambda: work.execute("state/finish_users", **self._chunk.key, **values))
+        self._queue.leave(self._chunk, len(returned))
+        self._queue.hide(user for user in users if user not in returned)
 
 
 def _ask_with_witness(work: Work, reader: Reader, users: list[int]) -> set[int]:
@@ -166,21 +341,21 @@ def _read_hidden(work: Work, users: Sequence[int]) -> None:
 
     Anonymised accounts (`3b3-` logins) are missing there and still found so; measured by a public
     client. Nested users may be stale, so they only change a row where they are clearly newer.
+    `users` are fewer than a hundred.
     """
-    for chunk in chunked(users, CHUNK - 1):
-        witness = [row[0] for row in work.fetch("scope/user_seen", users=list(chunk))]
-        params = {"filter[user_id]": ",".join(map(str, [*chunk, *witness]))}
-        found: set[int] = set()
-        for page in keyset(work.client, "/v2/cursus_users", params):
-            work.log_page(page, "cursus_users")
-            found |= store_nested(work, page, chunk)
-        log.info(
-            "%d accounts are not listed any more; %d of them are still shown in enrolments",
-            *(len(chunk), len(found & set(chunk))),
-        )
-        if found & set(witness):
-            vanished = sorted(set(chunk) - found)
-            work.commit(lambda gone=vanished: work.execute("erasure/note_vanished", users=gone))  # type: ignore[misc]
+    witness = [row[0] for row in work.fetch("scope/user_seen", users=list(users))]
+    params = {"filter[user_id]": ",".join(map(str, [*users, *witness]))}
+    found: set[int] = set()
+    for page in keyset(work.client, "/v2/cursus_users", params):
+        work.log_page(page, "cursus_users")
+        found |= store_nested(work, page, users)
+    log.info(
+        "%d accounts are not listed any more; %d of them are still shown in enrolments",
+        *(len(users), len(found & set(users))),
+    )
+    if found & set(witness):
+        vanished = sorted(set(users) - found)
+        work.commit(lambda: work.execute("erasure/note_vanished", users=vanished))
 
 
 def store_nested(work: Work, page: Page, users: Sequence[int]) -> set[int]:

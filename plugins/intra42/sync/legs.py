@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import logging
 import math
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from psycopg.types.json import Jsonb
 
-from intra42.api.pagination import Page, keyset
+from intra42.api.pagination import LAST_ID, Page, keyset
 from intra42.catalog.model import Resource
 from intra42.config import Window
 from intra42.errors import RangeIgnored
 from intra42.sync import window
+from intra42.sync.flight import Series, middle_of_rest
 from intra42.sync.loading import Trust
 from intra42.sync.reading import Reader
 from intra42.sync.work import Work, chunked
@@ -26,13 +28,14 @@ _CHUNK = 100
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Leg:
-    """One listing of a job; `after` and `page` are its checkpoint."""
+    """One listing of a job: ids over `after`, up to `highest`; `after` and `page` move with it."""
 
     path: str
     params: dict[str, str]
     scopes: tuple[str, ...]
     number: int = 0
     after: int = 0
+    highest: int = LAST_ID
     page: int = 1
 
 
@@ -84,67 +87,129 @@ def run_job(work: Work, reader: Reader, job: Job) -> None:
     if job.span:
         work.window_from = min(work.window_from or job.span.since, job.span.since)
         work.window_to = job.span.until
-    rows = work.fetch("state/next_leg", job_id=job.id)
-    if not rows and job.ends_with_legs:
+    if job.ends_with_legs and not _next_leg(work, job, ()):
         work.commit(lambda: job.finish(work, reader.resource))
-    while rows:
-        number, path, params, scopes, after, page = rows[0]
-        leg = Leg(
-            path=path, params=params, scopes=tuple(scopes), number=number, after=after, page=page
+    being_read: set[int] = set()
+
+    def more() -> Series | None:
+        leg = _next_leg(work, job, being_read)
+        if leg is None:
+            return None
+        being_read.add(leg.number)
+        return _LegSeries(work, reader, job, leg)
+
+    reader.read(more, Trust.LISTING)
+
+
+def _next_leg(work: Work, job: Job, being_read: Iterable[int]) -> Leg | None:
+    rows = work.fetch("state/next_leg", job_id=job.id, being_read=list(being_read))
+    if not rows:
+        return None
+    number, path, params, scopes, after, highest, page = rows[0]
+    return Leg(
+        path=path,
+        params=params,
+        scopes=tuple(scopes),
+        number=number,
+        after=after,
+        highest=highest,
+        page=page,
+    )
+
+
+def begin_leg(work: Work, job_id: int, leg: Leg, scopes: Iterable[str]) -> None:
+    """Write down a listing to read for a job."""
+    work.execute(
+        "state/begin_leg",
+        job_id=job_id,
+        path=leg.path,
+        params=Jsonb(leg.params),
+        scopes=list(scopes),
+        after=leg.after,
+        highest=leg.highest,
+    )
+
+
+class _LegSeries(Series):
+    """The pages of a leg from its checkpoint on; a long one is split while there is room."""
+
+    def __init__(self, work: Work, reader: Reader, job: Job, leg: Leg) -> None:
+        super().__init__(_pages(work, reader.resource, leg))
+        self._work = work
+        self._reader = reader
+        self._job = job
+        self._leg = leg
+        self._clock: datetime | None = None
+        self._further: list[Leg] = []  # other listings that read what this one does not
+        self._ends = False
+
+    def arrived(self, page: Page, spare: int) -> bool:
+        """Refuse a page that shows that the window is wrong; decide how to go on after it."""
+        job, resource = self._job, self._reader.resource
+        self._clock = self._clock or page.answer.sent_at
+        lookback = timedelta(minutes=self._work.config.lookback_minutes)
+        if job.span and job.kind == "window" and job.span.since + lookback > page.answer.date:
+            self._work.commit(lambda: self._work.execute("state/finish_job", job_id=job.id))
+            raise FutureWatermark
+        if job.span:
+            _refuse_foreign_rows(resource, job.span, page, self._leg)
+        if page.number == 1 and not page.after:
+            self._further = _chunks_if_cheaper(self._work, resource, self._leg, page)
+        self._ends = page.done or bool(self._further)
+        if spare > 0 and not self._ends:
+            self._split(page)
+        return not self._ends
+
+    def _split(self, page: Page) -> None:
+        """Leave the upper half of the ids to another leg, if what remains is worth it."""
+        middle = middle_of_rest(page, self._leg.highest)
+        if middle is None:
+            return
+        self._further = [replace(self._leg, after=middle, page=1)]
+        self._leg = replace(self._leg, after=page.last_id, highest=middle, page=page.number + 1)
+        self.pages = _pages(self._work, self._reader.resource, self._leg, expected=0)
+
+    def checkpoint(self, page: Page) -> None:
+        """Write the position after the page; the last page of the last leg ends the job."""
+        work, job = self._work, self._job
+        for leg in self._further:
+            begin_leg(work, job.id, leg, leg.scopes)
+        work.execute(
+            "state/move_leg",
+            job_id=job.id,
+            number=self._leg.number,
+            after=page.last_id,
+            highest=self._leg.highest,
+            page=page.number + 1,
+            done=self._ends,
+            clock=self._clock,
+            answered=bool(page.records),
         )
-        _run_leg(work, reader, job, leg)
-        rows = work.fetch("state/next_leg", job_id=job.id)
+        if self._ends and job.ends_with_legs and _next_leg(work, job, ()) is None:
+            job.finish(work, self._reader.resource)
+
+    def stored(self, page: Page) -> None:
+        """Forget what was written with the page."""
+        del page
+        self._further = []
 
 
-def _run_leg(work: Work, reader: Reader, job: Job, leg: Leg) -> None:
-    pages = keyset(
+def _pages(
+    work: Work, resource: Resource, leg: Leg, *, expected: int | None = None
+) -> Iterator[Page]:
+    return keyset(
         work.client,
         leg.path,
         leg.params,
         after=leg.after,
         number=leg.page,
-        page_size=reader.resource.page_size,
-        sortable=reader.resource.sortable,
+        page_size=resource.page_size,
+        sortable=resource.sortable,
+        highest=leg.highest,
+        expected=expected,
+        # The part of a split listing that nobody has seen yet: it should have rows.
+        doubt_empty=expected == 0 or (leg.after > 0 and leg.page == 1),
     )
-    lookback = timedelta(minutes=work.config.lookback_minutes)
-    first: datetime | None = None
-    for page in pages:
-        first = first or page.answer.sent_at
-        if job.span and job.kind == "window" and job.span.since + lookback > page.answer.date:
-            work.commit(lambda: work.execute("state/finish_job", job_id=job.id))
-            raise FutureWatermark
-        if job.span:
-            _refuse_foreign_rows(reader.resource, job.span, page, leg)
-        cheaper = page.number == 1 and _chunks_if_cheaper(work, reader.resource, leg, page)
-        done = page.done or bool(cheaper)
-
-        def checkpoint(
-            page: Page = page, done: bool = done, cheaper: Any = cheaper, clock: Any = first
-        ) -> None:
-            for params in cheaper or ():
-                work.execute(
-                    "state/begin_leg",
-                    job_id=job.id,
-                    path=leg.path,
-                    params=Jsonb(params),
-                    scopes=list(leg.scopes),
-                )
-            work.execute(
-                "state/move_leg",
-                job_id=job.id,
-                number=leg.number,
-                after=page.last_id,
-                page=page.number + 1,
-                done=done,
-                clock=clock,
-                answered=bool(page.records),
-            )
-            if done and job.ends_with_legs and not work.fetch("state/next_leg", job_id=job.id):
-                job.finish(work, reader.resource)
-
-        reader.absorb(page, Trust.LISTING, checkpoint)
-        if done:
-            return
 
 
 def _refuse_foreign_rows(resource: Resource, span: Window, page: Page, leg: Leg) -> None:
@@ -170,22 +235,23 @@ def _refuse_foreign_rows(resource: Resource, span: Window, page: Page, leg: Leg)
         raise RangeIgnored(message)
 
 
-def _chunks_if_cheaper(
-    work: Work, resource: Resource, leg: Leg, page: Page
-) -> list[dict[str, str]] | None:
+def _chunks_if_cheaper(work: Work, resource: Resource, leg: Leg, page: Page) -> list[Leg]:
     """Return questions for the mirrored users where they cost less than the rest of the window."""
     if not resource.users_if_cheaper or page.done or str(resource.user_key) in leg.params:
-        return None
+        return []
     users = [row[0] for row in work.fetch("scope/all_users")]
     chunks = math.ceil(len(users) / _CHUNK)
     rest = math.ceil(page.remaining / page.answer.per_page)
     if chunks >= rest:
-        return None
+        return []
     log.info(
         "%s: the window has %d more pages; asking for our %d users takes %d requests",
         *(resource.name, rest, len(users), chunks),
     )
     return [
-        {**leg.params, str(resource.user_key): ",".join(map(str, chunk))}
+        replace(
+            leg,
+            params={**leg.params, str(resource.user_key): ",".join(map(str, chunk))},
+        )
         for chunk in chunked(users, _CHUNK)
     ]

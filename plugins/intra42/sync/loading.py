@@ -31,72 +31,79 @@ class Trust(StrEnum):
     EMBEDDED = "embedded"  # nested in another record, perhaps a stale copy
 
 
+Seen = tuple[Row, Answer]  # a row, and the answer that showed it
+
+
 def load(
     work: Work, resource: Resource, rows: Iterable[Row], answer: Answer, trust: Trust
 ) -> list[int]:
-    """Merge `rows` into the table of `resource` and return the ids that were merged.
+    """Merge the rows of one answer; see `load_all`."""
+    return load_all(work, resource, [(row, answer) for row in rows], trust)
+
+
+def load_all(work: Work, resource: Resource, seen: Iterable[Seen], trust: Trust) -> list[int]:
+    """Merge rows into the table of `resource` and return the ids that were merged.
 
     Runs inside the caller's transaction. A row that the database refuses is parked and the others
     are kept. Adds to the work's counts: inserted, updated, unchanged, parked.
     """
     merged: list[int] = []
-    best = _deduplicated(rows)
+    best = _deduplicated(seen, trust)
     for absent, group in groupby(sorted(best, key=_absent), key=_absent):
-        merged += _load_or_park(work, resource, list(group), answer, trust, frozenset(absent))
+        merged += _load_or_park(work, resource, list(group), trust, frozenset(absent))
     return merged
 
 
-def _absent(row: Row) -> tuple[str, ...]:
-    return tuple(sorted(row.absent))
+def _absent(seen: Seen) -> tuple[str, ...]:
+    return tuple(sorted(seen[0].absent))
 
 
-def _deduplicated(rows: Iterable[Row]) -> list[Row]:
-    """Keep one row per id: the latest `updated_at`, at equal ones the last."""
-    best: dict[int, Row] = {}
-    for row in rows:
+def _deduplicated(seen: Iterable[Seen], trust: Trust) -> list[Seen]:
+    """Keep one row per id: of two answers by id the later one, else the latest `updated_at`."""
+    best: dict[int, Seen] = {}
+    for row, answer in sorted(seen, key=lambda item: item[1].seq):
         other = best.get(row.id)
         if (
             other is None
-            or other.updated_at is None
+            or (trust is Trust.DIRECT and other[1].seq < answer.seq)
+            or other[0].updated_at is None
             or row.updated_at is None
-            or row.updated_at >= other.updated_at
+            or row.updated_at >= other[0].updated_at
         ):
-            best[row.id] = row
+            best[row.id] = row, answer
     return [best[number] for number in sorted(best)]
 
 
 def _load_or_park(
     work: Work,
     resource: Resource,
-    rows: Sequence[Row],
-    answer: Answer,
+    seen: Sequence[Seen],
     trust: Trust,
     absent: frozenset[str],
 ) -> list[int]:
-    """Load `rows`; halve them on a data error until the bad ones stand alone, and park those."""
+    """Load rows; halve them on a data error until the bad ones stand alone, and park those."""
     try:
         with work.connection.transaction():
-            _merge(work, resource, rows, answer, trust, absent)
+            _merge(work, resource, seen, trust, absent)
     except (errors.DataError, errors.NotNullViolation, errors.ForeignKeyViolation) as error:
         work.staged.clear()
-        if len(rows) == 1:
+        if len(seen) == 1:
+            row, answer = seen[0]
             reason = str(error.diag.message_primary or type(error).__name__)
-            unfit = Unfit(rows[0].id, payload(resource, rows[0].record), reason)
-            park(work, resource, [unfit], answer)
+            park(work, resource, [Unfit(row.id, payload(resource, row.record), reason)], answer)
             return []
-        middle = len(rows) // 2
+        middle = len(seen) // 2
         return [
-            *_load_or_park(work, resource, rows[:middle], answer, trust, absent),
-            *_load_or_park(work, resource, rows[middle:], answer, trust, absent),
+            *_load_or_park(work, resource, seen[:middle], trust, absent),
+            *_load_or_park(work, resource, seen[middle:], trust, absent),
         ]
-    return [row.id for row in rows]
+    return [row.id for row, _answer in seen]
 
 
 def _merge(
     work: Work,
     resource: Resource,
-    rows: Sequence[Row],
-    answer: Answer,
+    seen: Sequence[Seen],
     trust: Trust,
     absent: frozenset[str],
 ) -> None:
@@ -104,28 +111,24 @@ def _merge(
     values = {
         **work.names,
         "resource": resource.name,
-        "synced_at": answer.date,
-        "seq": answer.seq,
         "all_cursus_ids": list(work.config.all_cursus_ids),
     }
     if resource.name not in work.staged:
         work.connection.execute(statements["stage"])
         work.staged.add(resource.name)
     with work.connection.cursor() as cursor, cursor.copy(statements["copy"]) as copy:
-        for row in rows:
-            copy.write_row(row.values)
+        for row, answer in seen:
+            copy.write_row((*row.values, answer.date, answer.seq))
     # One exchange with the server for all that follows the COPY.
     with work.connection.pipeline():
-        if "derive" in statements:
-            work.connection.execute(statements["derive"], values)
         merged = work.connection.execute(statements["merge"], values)
-        for name in ("check", "restore", "unpark"):
-            work.connection.execute(statements[name], values)
+        work.connection.execute(statements["restore"], values)
+        work.connection.execute(statements["unpark"], values)
         # The next batch of this transaction finds the stage empty.
         work.connection.execute(statements["empty_stage"])
     inserted, updated = merged.fetchone() or (0, 0)
     work.counts.changed(resource.name, inserted=inserted, updated=updated)
-    work.counts.unchanged += len(rows) - inserted - updated
+    work.counts.unchanged += len(seen) - inserted - updated
 
 
 @cache
@@ -142,25 +145,38 @@ def _statements(name: str, trust: Trust, absent: frozenset[str]) -> dict[str, by
     lists: dict[str, sql.Composable] = {
         "mine": columns(stored, "mine"),
         "excluded": columns(stored, "excluded"),
-        "staged": columns(stored, "staged"),
+        "fresh": _fresh(resource, stored),
+        "as_fresh": columns(stored, "fresh"),
         "columns": columns(stored),
         "assignments": _assignments(stored),
         "guard": _guard(resource, trust),
         "target": table(name),
         "stage": stage,
     }
-    composed = {
+    composed: dict[str, sql.Composable] = {
         "stage": compose("load/stage", stage=bare, definitions=definitions),
-        "copy": compose("load/copy", stage=stage, columns=columns(resource.column_names)),
+        "copy": compose(
+            "load/copy",
+            stage=stage,
+            columns=columns((*resource.column_names, "_synced_at", "_seq")),
+        ),
         "merge": compose("load/merge", **lists),
-        "check": compose("load/check", **lists),
         "restore": compose("load/restore", **lists),
         "unpark": compose("load/unpark", **lists),
         "empty_stage": compose("load/empty_stage", **lists),
     }
-    if any(column.source is Source.DERIVED for column in resource.columns):
-        composed["derive"] = compose(f"derive/stage_{name}", **lists)
     return {key: statement.as_bytes() for key, statement in composed.items()}
+
+
+def _fresh(resource: Resource, names: Sequence[str]) -> sql.Composed:
+    """Return the staged columns, and what derived ones are computed from."""
+    derived = {column.name for column in resource.columns if column.source is Source.DERIVED}
+    return sql.SQL(", ").join(
+        sql.SQL("{} as {}").format(read(f"derive/value_{resource.name}"), sql.Identifier(name))
+        if name in derived
+        else sql.Identifier("staged", name)
+        for name in names
+    )
 
 
 def _assignments(names: Sequence[str]) -> sql.Composed:

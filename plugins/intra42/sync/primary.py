@@ -7,13 +7,11 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
-from psycopg.types.json import Jsonb
-
 from intra42.catalog.model import Resource
 from intra42.config import Window
 from intra42.errors import NoWitness
 from intra42.sync import absence, history, window
-from intra42.sync.legs import FutureWatermark, Job, Leg, run_job
+from intra42.sync.legs import FutureWatermark, Job, Leg, begin_leg, run_job
 from intra42.sync.reading import Reader, derive_from, lock
 from intra42.sync.window import Scope
 from intra42.sync.work import Work, chunked
@@ -159,6 +157,13 @@ def _queue_everyone(work: Work, resource: Resource, kind: str, wanted: Sequence[
         resource=resource.name,
         campuses=None if everyone else campuses,
     )
+    if kind == "first" and resource.name == "campus_users":
+        left_out = work.execute("state/leave_out_entered")
+        if left_out:
+            log.info(
+                "%s: read already with %d users who entered in this run",
+                *(resource.name, left_out),
+            )
 
 
 def _read_windows(work: Work, reader: Reader, known: Mapping[Scope, datetime]) -> None:
@@ -203,13 +208,7 @@ def _begin(
             window_to=span.until if span else None,
         )
         for leg in legs:
-            work.execute(
-                "state/begin_leg",
-                job_id=row[0][0],
-                path=leg.path,
-                params=Jsonb(leg.params),
-                scopes=[] if kind == "explicit" else list(leg.scopes),
-            )
+            begin_leg(work, row[0][0], leg, () if kind == "explicit" else leg.scopes)
 
     work.commit(step)
 
@@ -236,7 +235,15 @@ def plan_legs(
             params |= {"filter[kind]": "student", "filter[alumni?]": "false"}
         path = resource.endpoint.format(cursus_id=cursus_id)
         legs.append(Leg(path=path, params=params, scopes=tuple(scope.key for scope in members)))
-    if span and resource.campus_filter and work.config.campus_ids and not work.request.restricted:
+    read_by_id = resource.name == "users" and work.is_loader and work.request.window is None
+    if (
+        span
+        and resource.campus_filter
+        and work.config.campus_ids
+        and not work.request.restricted
+        # The nightly run reads all users by id after the window.
+        and not read_by_id
+    ):
         legs += _legs_of_strays(work, resource, span, wanted)
     return legs
 

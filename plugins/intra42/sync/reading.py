@@ -7,19 +7,20 @@ what follows from them, and the position after the page in one transaction.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from psycopg import sql
 
 from intra42.api.model import Answer
-from intra42.api.pagination import Page, keyset
+from intra42.api.pagination import LAST_ID, Page, keyset
 from intra42.catalog.model import Resource, Strangers
 from intra42.statements import compose, read
 from intra42.sync import admission
-from intra42.sync.loading import Trust, existing, load, park
+from intra42.sync.flight import Flight, Series
+from intra42.sync.loading import Seen, Trust, existing, load_all, park
 from intra42.sync.parents import cut_all, resolve
-from intra42.sync.rows import Cutter, Row
+from intra42.sync.rows import Cutter, Row, Unfit
 from intra42.sync.work import Work
 
 log = logging.getLogger(__name__)
@@ -35,71 +36,102 @@ class Reader:
         self.resource = resource
         self.cutter = Cutter(resource, work.config.cursus_ids)
         self.unreadable = 0  # records without a usable id
-        self._entered = 0  # users of the page who entered the scope, and are stored already
-        self._foreign: set[int] = set()  # rows of the page that belong to users out of scope
+        self._entered = 0  # rows just read of users who entered, and are stored already
+        self.foreign: set[int] = set()  # rows just read that belong to users out of scope
         self._order = {column.name: number for number, column in enumerate(resource.columns)}
 
-    def absorb(self, page: Page, trust: Trust, checkpoint: Callable[[], Any]) -> None:
-        """Store what `page` holds; `checkpoint` runs in the same transaction."""
-        self.work.log_page(page, self.resource.name)
-        rows, unfit = cut_all(self.cutter, page.records)
+    def absorb(self, pages: Sequence[Page], trust: Trust, checkpoint: Callable[[], Any]) -> None:
+        """Store what `pages` hold; `checkpoint` runs in the same transaction."""
+        seen: list[Seen] = []
+        refused: list[tuple[list[Unfit], Answer]] = []
+        for page in pages:
+            self.work.log_page(page, self.resource.name)
+            rows, unfit = cut_all(self.cutter, page.records)
+            seen += [(row, page.answer) for row in self._of_our_cursus(rows)]
+            refused.append((unfit, page.answer))
         self._entered = 0
-        rows = self._of_our_cursus(rows)
-        shown = {row.id for row in rows} if self.resource.has_user else set()
-        rows = self._of_our_users(rows, page.answer)
-        self._foreign = shown - {row.id for row in rows}
+        shown = {row.id for row, _answer in seen} if self.resource.has_user else set()
+        seen = self._of_our_users(seen)
+        self.foreign = shown - {row.id for row, _answer in seen}
+        rows = [row for row, _answer in seen]
         resolve(self.work, self.resource, rows)
 
         def step() -> None:
             counts = self.work.counts
-            counts.records += len(page.records)
-            counts.dropped += len(page.records) - len(rows) - len(unfit) - self._entered
-            store(self.work, self.resource, rows, page.answer, trust)
-            park(self.work, self.resource, unfit, page.answer)
+            records = sum(len(page.records) for page in pages)
+            counts.records += records
+            counts.dropped += records - len(seen) - sum(len(unfit) for unfit, _answer in refused)
+            counts.dropped -= self._entered
+            store_all(self.work, self.resource, seen, trust)
+            for unfit, answer in refused:
+                park(self.work, self.resource, unfit, answer)
             if trust is Trust.LISTING and self.resource.name == "projects_users":
                 self.work.execute("refresh/request", users=self._users(rows))
             checkpoint()
 
         self.work.commit(step)
 
-    def read_by(
+    def read(
+        self, more: Callable[[], Series | None], trust: Trust, *, together: bool = True
+    ) -> None:
+        """Read series of pages until there are no more, several at once where that is faster.
+
+        Pages that came at the same time share a transaction, unless told not to.
+        """
+        with Flight(self.work.client, more) as flight:
+            for landed in flight:
+                for batch in [landed] if together else ([one] for one in landed):
+                    self.absorb_landed(batch, trust)
+
+    def absorb_landed(self, landed: Sequence[tuple[Series, Page]], trust: Trust) -> None:
+        """Store what landed in one transaction, with the checkpoints of its series."""
+
+        def checkpoint() -> None:
+            for series, page in landed:
+                series.checkpoint(page)
+
+        self.absorb([page for _series, page in landed], trust, checkpoint)
+        for series, page in landed:
+            series.stored(page)
+
+    def pages(
         self,
-        params: dict[str, str],
-        checkpoint: Callable[[Page], Any],
+        params: Mapping[str, str],
         *,
         path: str | None = None,
         after: int = 0,
+        highest: int = LAST_ID,
         doubt_empty: bool = False,
-    ) -> None:
-        """Read all rows that `params` select, as direct answers, page by page; see `keyset`."""
-        pages = keyset(
+    ) -> Iterator[Page]:
+        """Return the pages of the rows that `params` select; see `keyset`."""
+        return keyset(
             self.work.client,
             path or self.resource.by_id or self.resource.endpoint,
             params,
             after=after,
             page_size=self.resource.page_size,
             sortable=self.resource.sortable,
+            highest=highest,
             doubt_empty=doubt_empty,
         )
-        for page in pages:
-            self.absorb(page, Trust.DIRECT, lambda page=page: checkpoint(page))  # type: ignore[misc]
+
+    def read_by(
+        self,
+        params: Mapping[str, str],
+        checkpoint: Callable[[Page], Any],
+        *,
+        path: str | None = None,
+    ) -> None:
+        """Read all rows that `params` select, as direct answers, page by page."""
+        for page in self.pages(params, path=path):
+            self.absorb([page], Trust.DIRECT, lambda page=page: checkpoint(page))  # type: ignore[misc]
 
     def read_ids(self, ids: Sequence[int]) -> tuple[set[int], Answer]:
-        """Read rows by their ids; return those of `ids` that came back, and the last answer.
-
-        A record without a usable id may be any of them: then none is said to be absent. A record of
-        somebody out of scope is not the row we ask for: ids may be given away.
-        """
-        returned: set[int] = set()
-        answers: list[Answer] = []
-
-        def note(page: Page) -> None:
-            found = ids_of(page)
-            answers.append(page.answer)
-            returned.update(ids if len(found) < len(page.records) else found - self._foreign)
-
-        self.read_by({"filter[id]": ",".join(map(str, sorted(ids)))}, note)
-        return returned & set(ids), answers[-1]
+        """Read rows by their ids; return those of `ids` that came back, and the last answer."""
+        series = IdsSeries(self, ids)
+        for page in series.pages:
+            self.absorb_landed([(series, page)], Trust.DIRECT)
+        return series.returned, series.answer
 
     def users_filters(self, users: Iterable[int]) -> dict[str, str]:
         """Return the filters that select all rows of `users` in the configured cursus."""
@@ -156,34 +188,37 @@ class Reader:
         ours: tuple[int, ...] = getattr(self.work.config, self.resource.scope_cursus)
         return ours
 
-    def _of_our_users(self, rows: list[Row], answer: Answer) -> list[Row]:
+    def _of_our_users(self, seen: list[Seen]) -> list[Seen]:
         if self.resource.name == "users":
-            return self._known_or_admitted(rows, answer)
+            return self._known_or_admitted(seen)
         if not self.resource.has_user:
-            return rows
-        users = set(self._users(rows))
+            return seen
+        column = self._order["user_id"]
+        users = {row.values[column] for row, _answer in seen}
         known = existing(self.work, "users", users)
         if users <= known:
-            return rows
-        known |= self._admitted(
-            [row for row in rows if row.values[self._order["user_id"]] not in known]
-        )
-        return [row for row in rows if row.values[self._order["user_id"]] in known]
+            return seen
+        known |= self._admitted([row for row, _answer in seen if row.values[column] not in known])
+        return [(row, answer) for row, answer in seen if row.values[column] in known]
 
-    def _known_or_admitted(self, rows: list[Row], answer: Answer) -> list[Row]:
+    def _known_or_admitted(self, seen: list[Seen]) -> list[Seen]:
         """Return the rows of mirrored users; those who enter are stored with their memberships."""
-        known = existing(self.work, "users", (row.id for row in rows))
-        entering = [row for row in rows if row.id not in known and admission.is_wanted(row.record)]
+        known = existing(self.work, "users", (row.id for row, _answer in seen))
+        entering = [
+            (row, answer)
+            for row, answer in seen
+            if row.id not in known and admission.is_wanted(row.record)
+        ]
         if entering:
             admitted = admission.admit(
                 self.work,
-                [row.id for row in entering],
+                [row.id for row, _answer in entering],
                 enrolled=True,
                 remember=False,
-                known=(entering, [], answer),
+                known=entering,
             )
-            self._entered = len(admitted)
-        return [row for row in rows if row.id in known]
+            self._entered = sum(row.id in admitted for row, _answer in entering)
+        return [(row, answer) for row, answer in seen if row.id in known]
 
     def _admitted(self, rows: Sequence[Row]) -> set[int]:
         """Return the users of `rows` who turned out to have entered the scope."""
@@ -220,18 +255,53 @@ def ids_of(page: Page) -> set[int]:
     }
 
 
+class IdsSeries(Series):
+    """Rows asked for by their ids, and which of them came back.
+
+    A record without a usable id may be any of them: then none is said to be absent. A record of
+    somebody out of scope is not the row we ask for: ids may be given away.
+
+    Attributes:
+        reader: who stores them.
+        ids: what is asked for.
+        returned: those that came back so far.
+        answer: the last answer.
+    """
+
+    answer: Answer
+
+    def __init__(self, reader: Reader, ids: Sequence[int]) -> None:
+        super().__init__(reader.pages({"filter[id]": ",".join(map(str, sorted(ids)))}))
+        self.ids = ids
+        self.returned: set[int] = set()
+        self.reader = reader
+
+    def checkpoint(self, page: Page) -> None:
+        """Note which ids came back."""
+        found = ids_of(page)
+        self.answer = page.answer
+        all_readable = len(found) == len(page.records)
+        came = found - self.reader.foreign if all_readable else set(self.ids)
+        self.returned |= came & set(self.ids)
+
+
 def store(
     work: Work, resource: Resource, rows: Sequence[Row], answer: Answer, trust: Trust
 ) -> None:
+    """Merge the rows of one answer; see `store_all`."""
+    store_all(work, resource, [(row, answer) for row in rows], trust)
+
+
+def store_all(work: Work, resource: Resource, seen: Sequence[Seen], trust: Trust) -> None:
     """Merge rows and recompute the columns that other tables derive from them."""
-    merged = load(work, resource, rows, answer, trust)
+    merged = load_all(work, resource, seen, trust)
     if resource.name not in _DERIVING or not merged:
         return
     order = {column.name: number for number, column in enumerate(resource.columns)}
-    owner = order.get("user_id") if resource.name != "coalitions" else order["id"]
+    owner = order["user_id"] if resource.name != "coalitions" else order["id"]
     kept = set(merged)
-    ids = sorted({row.values[owner] for row in rows if row.id in kept}) if owner is not None else []
-    derive_from(work, resource.name, ids, answer)
+    ids = sorted({row.values[owner] for row, _answer in seen if row.id in kept})
+    derive_from(work, resource.name, ids, max((a for _row, a in seen), key=lambda a: a.seq))
 
 
 def derive_from(work: Work, name: str, ids: list[int] | None, answer: Answer | None) -> int:

@@ -35,6 +35,7 @@ class ApiSettings:
     requests_per_second: float = 2
     requests_per_hour: int = 1200
     timeout_s: float = 60
+    most_in_flight: int = 24  # of one task: enough for 8 requests a second that take 3 seconds
 
     def tokens(self, connect: Connect) -> PostgresTokens:
         """Return the token that all workers share through the warehouse."""
@@ -75,7 +76,13 @@ def attempt(
             bulk=identity.dag_id == loader,
             run_id=ledger_id,
         )
-        client = IntraClient(api.base_url, api.tokens(connect), limiter, timeout_s=api.timeout_s)
+        client = IntraClient(
+            api.base_url,
+            api.tokens(connect),
+            limiter,
+            timeout_s=api.timeout_s,
+            most_in_flight=api.most_in_flight,
+        )
         work = Work(
             connection=connection,
             client=client,

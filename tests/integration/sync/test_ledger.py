@@ -61,7 +61,8 @@ def test_the_first_load_inserts_every_row_once(town):
         "achievements_users",
         "coalitions_users",
     ):
-        assert inserted[table] <= town.value(f"select count(*) from intra42.{table}")
+        # Memberships are read with each user who enters, so that their own task has none to insert.
+        assert inserted.get(table, 0) <= town.value(f"select count(*) from intra42.{table}")
     everything = town.value("select sum(inserted) from intra42.sync_runs where run_id = 'first'")
     tables = (
         "cursus campuses projects achievements coalitions users campus_users cursus_users "

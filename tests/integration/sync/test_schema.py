@@ -83,7 +83,7 @@ def test_a_difference_between_database_and_catalogue_is_noticed(engine, connecti
     connection.execute("alter table intra42.coalitions alter column score type integer")
     connection.execute("alter table intra42.campus_users drop constraint campus_users_user_id_fkey")
     connection.execute("alter table intra42.cursus add column surprise text")
-    connection.execute("drop table intra42.coalitions_users")
+    connection.execute("drop table intra42.coalitions_users cascade")
     found = "\n".join(differences(engine))
     assert "coalitions.score is integer, the catalogue says bigint" in found
     assert "campus_users: foreign key ('user_id', 'users') differs" in found

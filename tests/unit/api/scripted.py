@@ -193,6 +193,8 @@ def serve(server: Server, sock: socket.socket) -> None:
 class Turns:
     """A limiter that never waits and keeps what it was told."""
 
+    per_second = 2.0
+
     def __init__(self) -> None:
         self.sent = 0
         self.pauses: list[float] = []

@@ -1,5 +1,4 @@
-update {stage} as staged
-set cursus_id = (
+(
   select e.cursus_id
   from intra42.cursus_users as e
   where e.user_id = staged.user_id and e.cursus_id = any(%(all_cursus_ids)s::bigint[])

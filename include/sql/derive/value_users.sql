@@ -1,5 +1,4 @@
-update {stage} as staged
-set campus_id = (
+(
   select m.campus_id
   from intra42.campus_users as m
   where m.user_id = staged.id and m.is_primary

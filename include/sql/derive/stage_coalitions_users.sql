@@ -1,2 +1,0 @@
-update {stage} as staged
-set campus_id = (select c.campus_id from intra42.coalitions as c where c.id = staged.coalition_id)

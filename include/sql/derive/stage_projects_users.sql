@@ -1,2 +1,0 @@
-update {stage} as staged
-set campus_id = (select u.campus_id from intra42.users as u where u.id = staged.user_id)
