@@ -32,7 +32,8 @@ FAILURES = (RunFailed, ComponentDied, OSError, psycopg.Error)
 def run(context: Context, names: list[str]) -> tuple[list[Line], dict[str, Any]]:
     """Run the sections of these names; one that fails leaves a line that says so."""
     lines: list[Line] = []
-    result: dict[str, Any] = {"machine": machine.describe(context.stack.postgres.url())}
+    result: dict[str, Any] = {}
+    facts = machine.describe(context.stack.postgres.url())
     for name, section in SECTIONS:
         if name not in names:
             continue
@@ -43,24 +44,34 @@ def run(context: Context, names: list[str]) -> tuple[list[Line], dict[str, Any]]
         except FAILURES as error:
             context.say(f"{name} failed: {error}")
             lines.append(Line(f"{name} failed, see the output", "", "a result", met=False))
-            result[name] = {"failed": str(error)}
             continue
         lines += outcome.lines
-        result[name] = {**outcome.facts, "took_s": round(context.elapsed_s - began, 1)}
-    context.mark("end")
-    result["moments"] = context.moments
-    result["total_s"] = round(context.elapsed_s, 1)
-    result["table"] = [asdict(line) for line in lines]
+        result[name] = {
+            "machine": facts,
+            "moment": context.moments[name],
+            "took_s": round(context.elapsed_s - began, 1),
+            "table": [asdict(line) for line in outcome.lines],
+            **outcome.facts,
+        }
     return lines, result
 
 
-def table(lines: list[Line], result: dict[str, Any]) -> str:
-    facts = result["machine"]
-    loads = [moment["load_1m"] for moment in result["moments"].values()]
+def keep(output: Path, result: dict[str, Any]) -> None:
+    """Write the sections that were run; what the file says of others stays."""
+    kept = json.loads(output.read_text()) if output.exists() else {}
+    order = [name for name, _section in SECTIONS]
+    merged = {**kept, **result}
+    output.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps({name: merged[name] for name in order if name in merged}, indent=2)
+    output.write_text(f"{text}\n")
+
+
+def table(lines: list[Line], context: Context, facts: dict[str, Any]) -> str:
+    loads = [moment["load_1m"] for moment in context.moments.values()]
     head = (
         f"{facts['cores']} cores, {facts['memory_gb']} GB, {facts['system']}, Python "
         f"{facts['python']}, PostgreSQL {facts['postgresql']}, Airflow {facts['airflow']}; "
-        f"load average {min(loads)} to {max(loads)}; {result['total_s']:.0f} s in all"
+        f"load average {min(loads)} to {max(loads)}; {context.elapsed_s:.0f} s in all"
     )
     title = f"{'':<66}{'measured':>28}  {'wanted':<20}"
     return "\n".join([head, "", title, *map(str, lines)])
@@ -76,9 +87,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--core-runs", type=int, default=1, help="first loads without Airflow")
     options = parser.parse_args()
     if options.output is None:
-        # What is committed is a whole run.
-        whole = options.only == known and not options.quick
-        options.output = RESULTS if whole else options.state / "partial.json"
+        options.output = options.state / "quick.json" if options.quick else RESULTS
     return options
 
 
@@ -92,16 +101,17 @@ def main() -> int:
             with AirflowStack(
                 state=options.state, dags=dags, say=lambda line: print(f"bench: {line}")
             ) as stack:
-                lines, result = run(Context(stack, options, dags), options.only)
-            options.output.parent.mkdir(parents=True, exist_ok=True)
-            options.output.write_text(json.dumps(result, indent=2) + "\n")
+                context = Context(stack, options, dags)
+                lines, result = run(context, options.only)
+                shown = table(lines, context, machine.describe(stack.postgres.url()))
+            keep(options.output, result)
     except KeyboardInterrupt:
         print("\nbench: stopped", flush=True)
         return 130
     except (AlreadyRunning, ComponentDied) as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
-    print(f"\n{table(lines, result)}\n\nwritten to {options.output}")
+    print(f"\n{shown}\n\nwritten to {options.output}")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""The first seed's loop over campuses: what changed since, one request a campus and table.
+"""The shell pipeline's loop over campuses: what changed since, one request a campus and table.
 
 It stores nothing. More pages than the first are not asked for: in a quiet quarter there are none.
 """

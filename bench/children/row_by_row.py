@@ -1,4 +1,4 @@
-"""The row-by-row upsert of the second seed, with plain psycopg.
+"""The row-by-row upsert that CodamHero does, with plain psycopg.
 
 Page numbers; for each record a SELECT, then one INSERT .. ON CONFLICT with a commit of its own,
 into the mirror's own table, whose foreign keys are satisfied beforehand.

@@ -16,6 +16,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial, wraps
 from pathlib import Path
 from types import SimpleNamespace
@@ -54,6 +55,8 @@ class Puppet(Mirror):
             SimpleNamespace(**order["api"]),  # type: ignore[arg-type]
             order["config"],
         )
+        # Where it stands is one page of one listing; prefetched ones would be beside it.
+        self.api = replace(self.api, most_in_flight=1)
         self._say = say
         self._only = order["tasks"]
         self._point = order["point"]
