@@ -49,7 +49,8 @@ class Mirror:
             client_id=sim.client_id,
             client_secret=sim.client_secret,
             timeout_s=5,
-            requests_per_second=1000,
+            # What an application has until the simulator announces more with its first answer.
+            requests_per_second=2,
             requests_per_hour=1_000_000,
         )
         self._numbers = count(1)

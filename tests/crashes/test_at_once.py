@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from contextlib import closing
 from copy import copy
+from dataclasses import replace
 
 import psycopg
 import pytest
@@ -205,6 +206,8 @@ class Reader:
 
 def test_c5_readers_in_the_midst_of_many_merges_never_see_half_a_page(loaded):
     mirror = loaded(busy, campus_ids=[1])
+    # Pages that come together would be merged together, and the readers see less of it.
+    mirror.api = replace(mirror.api, most_in_flight=1)
     mirror.sim.harsh.page_cap = PAGE
     for row_id in mirror.sim.world.projects_users.ids:
         if mirror.sim.world.projects_users[row_id].user_id in worlds.STUDENTS:

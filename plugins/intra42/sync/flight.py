@@ -19,6 +19,7 @@ from intra42.api.page import LAST_ID, Page, record_id
 from intra42.errors import QuotaSpent
 
 _WORTH_SPLITTING = 6  # pages
+_MOST_BYTES = 4 * 1024 * 1024  # of answers under way, so that a task takes little memory
 _ENOUGH = 0.8  # of the allowed rate, which one request after the other then reaches by itself
 
 
@@ -86,6 +87,7 @@ class Flight:
         self._ready: deque[Series] = deque()
         self._threads: ThreadPoolExecutor | None = None
         self._store_s = 0.0
+        self._page_bytes = 1
         self._error: Exception | None = None
 
     def __enter__(self) -> Flight:
@@ -141,7 +143,8 @@ class Flight:
         needed = rate * (self._client.latency_s + self._store_s)
         if needed < _ENOUGH:
             return 1
-        return min(math.ceil(needed) + 1, self._client.most_in_flight)
+        affordable = max(1, _MOST_BYTES // self._page_bytes)
+        return min(math.ceil(needed) + 1, self._client.most_in_flight, affordable)
 
     def _take_off(self, kept: int = 0) -> None:
         """Ask for as many pages as there is room for, less those `kept` for what just landed."""
@@ -168,7 +171,9 @@ class Flight:
                 series = self._air.pop(future)
                 error = future.exception()
                 if error is None:
-                    landed.append((series, future.result()))
+                    page = future.result()
+                    self._page_bytes = max(page.answer.size, self._page_bytes // 2)
+                    landed.append((series, page))
                 elif not isinstance(error, Exception):
                     raise error
                 elif self._error is None or isinstance(self._error, QuotaSpent):
