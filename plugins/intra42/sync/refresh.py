@@ -78,10 +78,20 @@ def plan_chunks(work: Work) -> list[list[int]]:
         "refetching %d in %d requests",
         *(len(rows), len(urgent), len(chosen), len(chunks)),
     )
-    # A task makes at least as many requests as the rate allows in the time that it costs.
+    return [
+        list(group) for group in chunked(range(1, len(chunks) + 1), _chunks_a_task(work, chunks))
+    ]
+
+
+def _chunks_a_task(work: Work, chunks: Sequence[object]) -> int:
+    """Return how many chunks each mapped task refetches: one, where they are few.
+
+    Of many, a task takes so many that its requests take longer than it costs itself.
+    """
+    if len(chunks) <= _MAX_TASKS:
+        return 1
     worth = math.ceil(_TASK_S * work.client.per_second)
-    each = max(worth, math.ceil(len(chunks) / _MAX_TASKS))
-    return [list(group) for group in chunked(range(1, len(chunks) + 1), each)]
+    return max(worth, math.ceil(len(chunks) / _MAX_TASKS))
 
 
 def refetch(work: Work, chunks: Sequence[int]) -> None:
