@@ -71,17 +71,14 @@ class Reader:
 
         self.work.commit(step)
 
-    def read(
-        self, more: Callable[[], Series | None], trust: Trust, *, together: bool = True
-    ) -> None:
+    def read(self, more: Callable[[], Series | None], trust: Trust) -> None:
         """Read series of pages until there are no more, several at once where that is faster.
 
-        Pages that came at the same time share a transaction, unless told not to.
+        Pages that came at the same time share a transaction.
         """
         with Flight(self.work.client, more) as flight:
             for landed in flight:
-                for batch in [landed] if together else ([one] for one in landed):
-                    self.absorb_landed(batch, trust)
+                self.absorb_landed(landed, trust)
 
     def absorb_landed(self, landed: Sequence[tuple[Series, Page]], trust: Trust) -> None:
         """Store what landed in one transaction, with the checkpoints of its series."""
