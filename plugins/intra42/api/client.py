@@ -87,7 +87,7 @@ class IntraClient:
         session: requests.Session | None = None,
         sleep: Callable[[float], None] = time.sleep,
         user_agent: str = USER_AGENT,
-        most_in_flight: int = 24,
+        most_in_flight: int = 32,
     ) -> None:
         self.usage = Usage()
         self.last_date: datetime | None = None

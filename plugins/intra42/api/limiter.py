@@ -141,14 +141,21 @@ class PostgresLimiter:
             QuotaSpent: a pause longer than `max_wait_s` came while this one waited.
         """
         while True:
-            seq, _pause_s = self._ask(
-                "send", run_id=self._run_id, now=self._time(), api_now=self._api_now()
+            seq, pause_s, gap_s = self._ask(
+                "send",
+                per_second=self._per_second,
+                run_id=self._run_id,
+                now=self._time(),
+                api_now=self._api_now(),
             )
             if seq is not None:
                 self._heard = None
                 return int(seq)
-            # A new slot, not only a sleep: after a pause all waiters would send at once.
-            self.wait_turn()
+            if pause_s > 0:
+                # A new slot, not only a sleep: after a pause all waiters would ask at once.
+                self.wait_turn()
+            else:
+                self._sleep(gap_s)
 
     def pause(self, seconds: float) -> None:
         """Let nobody send for so many seconds; a longer pause already set stays."""

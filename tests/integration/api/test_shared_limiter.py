@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from itertools import pairwise
 from typing import Any
 
 import psycopg
@@ -335,3 +336,43 @@ def test_an_hour_has_passed_when_it_has_by_the_clock_of_the_api(
             limiter.wait_turn()
         clock.sleep(error.value.wait_s)
         limiter.wait_turn()
+
+
+def test_who_wakes_late_sends_no_third_request_within_a_second(
+    connect: Connect, clock: Clock
+) -> None:
+    options: dict[str, Any] = {"sleep": clock.sleep, "now": clock.now}
+    with closing(PostgresLimiter(connect, APP, **options)) as limiter:
+        sent = []
+        for late_s in (0, 0.4, 0, 0, 0.5, 0, 0):
+            limiter.wait_turn()
+            clock.sleep(late_s)
+            limiter.sending()
+            sent.append(clock.time.timestamp())
+    assert most_in(sent, 1) <= 2
+
+
+def test_who_asks_late_does_not_shift_those_who_come_after(connect: Connect, clock: Clock) -> None:
+    options: dict[str, Any] = {"sleep": clock.sleep, "now": clock.now}
+    with closing(PostgresLimiter(connect, APP, per_second=8, per_hour=10**5, **options)) as limiter:
+        began = clock.time
+        sent = []
+        for number in range(160):
+            clock.sleep(0.2 if number % 8 == 3 else 0.01)
+            limiter.wait_turn()
+            limiter.sending()
+            sent.append(clock.time.timestamp())
+    assert most_in(sent, 1) <= 8
+    assert len(sent) / (clock.time - began).total_seconds() > 0.94 * 8
+
+
+def test_a_rate_below_one_a_second_is_kept(connect: Connect, clock: Clock) -> None:
+    options: dict[str, Any] = {"sleep": clock.sleep, "now": clock.now}
+    with closing(PostgresLimiter(connect, APP, per_second=0.25, **options)) as limiter:
+        sent = []
+        for late_s in (0, 3, 0, 1):
+            limiter.wait_turn()
+            clock.sleep(late_s)
+            limiter.sending()
+            sent.append(clock.time.timestamp())
+    assert min(later - sooner for sooner, later in pairwise(sent)) >= 4

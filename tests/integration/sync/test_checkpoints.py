@@ -217,6 +217,7 @@ def test_a_process_killed_for_good_leaves_a_task_that_goes_on(fresh):
             "client_id": mirror.sim.client_id,
             "client_secret": mirror.sim.client_secret,
             "requests_per_second": 1000,
+            "most_in_flight": 1,  # what is under way at the kill is asked for again
         },
     }
     child = subprocess.run(
