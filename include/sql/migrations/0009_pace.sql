@@ -93,7 +93,8 @@ create function intra42.send_request(
     p_api_now timestamptz default null,
     out seq bigint,
     out pause_s double precision,
-    out gap_s double precision
+    out gap_s double precision,
+    out sent_at timestamptz
 )
 language plpgsql
 as $$
@@ -130,6 +131,7 @@ begin
         update intra42.sync_runs set requests = requests + 1 where id = p_run_id;
     end if;
     seq := nextval('intra42.request_seq');
+    sent_at := moment;
 end
 $$;
 

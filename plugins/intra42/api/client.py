@@ -201,7 +201,12 @@ class IntraClient:
         counted = call.path.startswith("/v2")
         token = self._take_turn(call) if counted else self._tokens.token()
         reply = self._transport.exchange(
-            "GET", call.path, label=call.label, auth=Bearer(token), params=call.params
+            "GET",
+            call.path,
+            label=call.label,
+            auth=Bearer(token),
+            params=call.params,
+            sent=self._limiter.sent if counted else None,
         )
         with self._counting:
             self.usage.bytes += len(reply.body)

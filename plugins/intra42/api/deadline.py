@@ -46,11 +46,16 @@ class Watchdog(threading.Thread):
 
 
 class DeadlineAdapter(HTTPAdapter):
-    """An adapter that knows the connection in use, so that another thread can cut it."""
+    """An adapter that knows the connection in use, so that another thread can cut it.
+
+    Attributes:
+        sent: called when a request has gone out.
+    """
 
     def __init__(self) -> None:
         self.in_use: HTTPConnection | None = None
         self.sock: Any = None
+        self.sent: Callable[[], None] | None = None
         super().__init__(pool_connections=2, pool_maxsize=2)
 
     def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
@@ -63,6 +68,12 @@ class DeadlineAdapter(HTTPAdapter):
         manager = super().proxy_manager_for(proxy, **options)
         manager.pool_classes_by_scheme = _pools(self)
         return manager
+
+    def has_sent(self, connection: HTTPConnection) -> None:
+        """Keep the socket of a connection that has sent its request."""
+        self.sock = connection.sock
+        if self.sent is not None:
+            self.sent()
 
     def release(self) -> None:
         """Forget the connection in use: the exchange is over."""
@@ -89,13 +100,13 @@ def _pools(adapter: DeadlineAdapter) -> dict[str, type[HTTPConnectionPool]]:
         def request(self, *arguments: Any, **options: Any) -> None:
             adapter.in_use, adapter.sock = self, None
             super().request(*arguments, **options)
-            adapter.sock = self.sock
+            adapter.has_sent(self)
 
     class Secure(HTTPSConnection):
         def request(self, *arguments: Any, **options: Any) -> None:
             adapter.in_use, adapter.sock = self, None
             super().request(*arguments, **options)
-            adapter.sock = self.sock
+            adapter.has_sent(self)
 
     class PlainPool(HTTPConnectionPool):
         ConnectionCls = Plain

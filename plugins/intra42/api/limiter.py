@@ -34,6 +34,7 @@ log = logging.getLogger(__name__)
 
 _LONGEST_PAUSE_S = 2 * 3600.0
 _CONNECTION_TRIES = 4
+_LATE_S = 0.01
 
 
 class Limiter(Protocol):
@@ -56,6 +57,9 @@ class Limiter(Protocol):
         Raises:
             QuotaSpent: a pause came in the meantime, too long to sleep through.
         """
+
+    def sent(self) -> None:
+        """Hear that the request this thread counted last has gone out."""
 
     def pause(self, seconds: float) -> None:
         """Let nobody send for so many seconds."""
@@ -103,6 +107,7 @@ class PostgresLimiter:
         self._now = now
         self._connection: psycopg.Connection[Any] | None = None
         self._asking = threading.Lock()
+        self._counted = threading.local()
         self._learned: tuple[int | None, int | None] = (None, None)
         # The API's clock, and ours when it was heard: news that the next request tells everybody.
         self._heard: tuple[datetime, float] | None = None
@@ -141,7 +146,7 @@ class PostgresLimiter:
             QuotaSpent: a pause longer than `max_wait_s` came while this one waited.
         """
         while True:
-            seq, pause_s, gap_s = self._ask(
+            seq, pause_s, gap_s, sent_at = self._ask(
                 "send",
                 per_second=self._per_second,
                 run_id=self._run_id,
@@ -150,12 +155,20 @@ class PostgresLimiter:
             )
             if seq is not None:
                 self._heard = None
+                self._counted.at = sent_at, self._seconds()
                 return int(seq)
             if pause_s > 0:
                 # A new slot, not only a sleep: after a pause all waiters would ask at once.
                 self.wait_turn()
             else:
                 self._sleep(gap_s)
+
+    def sent(self) -> None:
+        """Tell everybody if the request went out late: a new connection takes a while."""
+        sent_at, counted = self._counted.at
+        late_s = self._seconds() - counted
+        if late_s > _LATE_S:
+            self._ask("sent_late", sent_at=sent_at, late_s=late_s)
 
     def pause(self, seconds: float) -> None:
         """Let nobody send for so many seconds; a longer pause already set stays."""

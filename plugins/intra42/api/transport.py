@@ -10,7 +10,7 @@ import ipaddress
 import threading
 import time
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -113,8 +113,11 @@ class Transport:
         auth: AuthBase,
         params: Mapping[str, str] | None = None,
         data: Mapping[str, str] | None = None,
+        sent: Callable[[], None] | None = None,
     ) -> Reply:
         """Send one request and return its whole answer; `label` names it in errors.
+
+        `sent` is called when the request has gone out, before the answer is waited for.
 
         Raises:
             ApiTimeout: no complete answer in time.
@@ -125,6 +128,7 @@ class Transport:
         session, adapter = getattr(self._own, "line", None) or self._use(requests.Session())
         started = time.monotonic()
         adapter.release()
+        adapter.sent = sent
         with Watchdog(self._total_timeout_s, adapter.cut) as watchdog:
             try:
                 with session.request(

@@ -19,7 +19,7 @@ from intra42.api.page import LAST_ID, Page, record_id
 from intra42.errors import QuotaSpent
 
 _WORTH_SPLITTING = 6  # pages
-_MOST_BYTES = 4 * 1024 * 1024  # of answers under way, so that a task takes little memory
+_MOST_BYTES = 8 * 1024 * 1024  # of answers under way, so that a task takes little memory
 _ENOUGH = 0.8  # of the allowed rate, which one request after the other then reaches by itself
 
 

@@ -35,7 +35,7 @@ class ApiSettings:
     requests_per_second: float = 2
     requests_per_hour: int = 1200
     timeout_s: float = 60
-    most_in_flight: int = 24  # of one task: enough for 8 requests a second that take 3 seconds
+    most_in_flight: int = 32  # of one task: enough for 8 requests a second that take 3 seconds
 
     def tokens(self, connect: Connect) -> PostgresTokens:
         """Return the token that all workers share through the warehouse."""

@@ -376,3 +376,18 @@ def test_a_rate_below_one_a_second_is_kept(connect: Connect, clock: Clock) -> No
             limiter.sending()
             sent.append(clock.time.timestamp())
     assert min(later - sooner for sooner, later in pairwise(sent)) >= 4
+
+
+def test_a_request_that_went_out_late_keeps_the_third_one_back(
+    connect: Connect, clock: Clock
+) -> None:
+    options: dict[str, Any] = {"sleep": clock.sleep, "now": clock.now}
+    with closing(PostgresLimiter(connect, APP, **options)) as limiter:
+        gone = []
+        for late_s in (0, 0.3, 0, 0, 0.2, 0):
+            limiter.wait_turn()
+            limiter.sending()
+            clock.sleep(late_s)
+            limiter.sent()
+            gone.append(clock.time.timestamp())
+    assert most_in(gone, 1) <= 2

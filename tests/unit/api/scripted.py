@@ -196,7 +196,8 @@ class Turns:
     per_second = 2.0
 
     def __init__(self) -> None:
-        self.sent = 0
+        self.counted = 0
+        self.gone: list[int] = []
         self.pauses: list[float] = []
         self.learned: list[Mapping[str, str]] = []
 
@@ -204,8 +205,11 @@ class Turns:
         pass
 
     def sending(self) -> int:
-        self.sent += 1
-        return self.sent
+        self.counted += 1
+        return self.counted
+
+    def sent(self) -> None:
+        self.gone.append(self.counted)
 
     def pause(self, seconds: float) -> None:
         self.pauses.append(seconds)

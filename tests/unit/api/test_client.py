@@ -99,7 +99,7 @@ def test_a_passing_fault_costs_one_more_request(rig: Rig, fault: Step) -> None:
     rig.server.play(fault, GOOD)
     answer = rig.client.get(PATH, {"sort": "id"})
     assert answer.records == ids(1, 2)
-    assert len(rig.server.requests) == rig.turns.sent == rig.client.usage.requests == 2
+    assert len(rig.server.requests) == rig.turns.counted == rig.client.usage.requests == 2
     assert rig.client.usage.retries_429 == 0
 
 
@@ -122,7 +122,7 @@ def test_t3_a_connection_refused_is_a_passing_fault(rig: Rig) -> None:
     )
     with pytest.raises(RetriableApiError, match="no connection"):
         client.get(PATH, {})
-    assert rig.turns.sent == 4
+    assert rig.turns.counted == 4
 
 
 def test_t3_a_name_that_does_not_resolve_is_a_passing_fault(rig: Rig) -> None:
@@ -142,7 +142,7 @@ def test_the_first_timeout_is_raised_where_a_smaller_page_may_help(rig: Rig, fau
     with pytest.raises(ApiTimeout):
         rig.client.get(PATH, {}, timeouts=1)
     assert time.monotonic() - started < 2
-    assert rig.turns.sent == 1
+    assert rig.turns.counted == 1
 
 
 def test_a_slow_drip_over_tls_is_cut_too(server: Server, tls: tuple[ssl.SSLContext, Path]) -> None:
@@ -182,7 +182,7 @@ def test_a_gateway_timeout_is_a_timeout_too(rig: Rig, allowed: int) -> None:
     rig.server.play(status(500), status(504))
     with pytest.raises(ApiTimeout):
         rig.client.get(PATH, {}, timeouts=allowed)
-    assert rig.turns.sent == 1 + allowed
+    assert rig.turns.counted == 1 + allowed
 
 
 def test_t14_a_gigantic_answer_is_refused_before_it_fills_the_memory(rig: Rig) -> None:
@@ -190,7 +190,7 @@ def test_t14_a_gigantic_answer_is_refused_before_it_fills_the_memory(rig: Rig) -
     rig.server.play(send(http(b"[" + b" " * 34_000_000 + b"]", headers=TOTALS), close=True))
     with pytest.raises(FatalApiError, match="larger than 32 MB"):
         rig.client.get(PATH, {})
-    assert rig.turns.sent == 1
+    assert rig.turns.counted == 1
 
 
 @pytest.mark.parametrize("code", [400, 402, 403, 405, 410, 414, 422, 451])
@@ -199,7 +199,7 @@ def test_a_refusal_is_final_and_says_what_the_api_said(rig: Rig, code: int) -> N
     rig.server.play(status(code, body, "application/json"))
     with pytest.raises(FatalApiError, match="Filter Error: Attributes kind"):
         rig.client.get(PATH, {})
-    assert rig.turns.sent == 1
+    assert rig.turns.counted == 1
 
 
 @pytest.mark.parametrize(
@@ -211,7 +211,7 @@ def test_a_404_is_not_found(rig: Rig, step: Step) -> None:
     rig.server.play(step)
     with pytest.raises(NotFound):
         rig.client.get_object("/v2/users/1")
-    assert rig.turns.sent == 1
+    assert rig.turns.counted == 1
 
 
 @pytest.mark.parametrize(
@@ -229,7 +229,7 @@ def test_an_unusual_but_clear_header_is_understood(
 ) -> None:
     rig.server.play(listing(ids(1, 2), headers=headers))
     assert rig.client.get(PATH, {}).total == 2
-    assert rig.turns.sent == 1
+    assert rig.turns.counted == 1
 
 
 def test_a_compressed_answer_is_counted_decompressed(rig: Rig) -> None:
@@ -312,7 +312,7 @@ def test_t1_a_429_makes_everybody_pause_as_long_as_asked(
     assert rig.client.get(PATH, {}).total == 2
     assert rig.turns.pauses == [pause]
     assert rig.client.usage.retries_429 == 1
-    assert rig.client.usage.requests == rig.turns.sent == 2
+    assert rig.client.usage.requests == rig.turns.counted == 2
 
 
 def test_t1_refusals_are_no_attempts(rig: Rig) -> None:
@@ -326,7 +326,7 @@ def test_t1_refused_for_ever_gives_up_after_ten_requests(rig: Rig, after: str | 
     rig.server.play(refused(after))
     with pytest.raises(RateLimited):
         rig.client.get(PATH, {})
-    assert rig.turns.sent <= 10
+    assert rig.turns.counted <= 10
     assert sum(rig.turns.pauses) < 400
 
 
@@ -343,6 +343,15 @@ def test_limits_are_learned_from_every_answer(rig: Rig) -> None:
     rig.client.get(PATH, {})
     limits = [headers["X-Hourly-RateLimit-Limit"] for headers in rig.turns.learned]
     assert limits == ["7", "1200"]
+
+
+def test_the_limiter_hears_that_a_request_has_gone_out_before_the_answer(rig: Rig) -> None:
+    rig.server.play(silence(), status(429), GOOD)
+    with pytest.raises(ApiTimeout):
+        rig.client.get(PATH, {}, timeouts=1)
+    assert rig.turns.gone == [1]
+    rig.client.get(PATH, {})
+    assert rig.turns.gone == [1, 2, 3]
 
 
 UNAUTHORIZED = status(401, b'{"error": "invalid_token"}', "application/json")
@@ -380,7 +389,7 @@ def test_a3_a_second_refusal_of_a_fresh_token_is_final(rig: Rig) -> None:
     rig.server.play(UNAUTHORIZED)
     with pytest.raises(FatalApiError, match="401"):
         rig.client.get(PATH, {})
-    assert rig.turns.sent == len(rig.fetched) == 2
+    assert rig.turns.counted == len(rig.fetched) == 2
 
 
 def test_a6_a_missing_right_is_final_for_this_path_only(rig: Rig) -> None:
@@ -410,10 +419,10 @@ def test_messages_name_the_request_and_no_person_or_secret(
 def test_a_single_record_is_an_object_and_needs_no_totals(rig: Rig) -> None:
     rig.server.play(send(http(b'{"error": "oops"}')), send(http(b"[]")), send(http(b'{"id": 7}')))
     assert rig.client.get_object("/v2/users/7") == {"id": 7}
-    assert rig.turns.sent == 3
+    assert rig.turns.counted == 3
 
 
 def test_a_request_outside_v2_costs_no_quota(rig: Rig) -> None:
     rig.server.play(send(http(b'{"scopes": []}')))
     assert rig.client.get_object("/oauth/token/info") == {"scopes": []}
-    assert rig.turns.sent == rig.client.usage.requests == 0
+    assert rig.turns.counted == rig.client.usage.requests == 0

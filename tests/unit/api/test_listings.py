@@ -65,7 +65,7 @@ def found(pages: list[Page]) -> list[int]:
 def test_every_row_comes_once_and_no_empty_page_is_asked_for(rig: Rig, rows: int) -> None:
     pages = read(rig, World(run(1, rows + 1)))
     assert found(pages) == list(range(1, rows + 1))
-    assert rig.turns.sent == len(pages) == max((rows + 99) // 100, 1)
+    assert rig.turns.counted == len(pages) == max((rows + 99) // 100, 1)
     assert [page.done for page in pages] == [False] * (len(pages) - 1) + [True]
     assert [(page.number, page.pages) for page in pages] == [
         (number, len(pages)) for number in range(1, len(pages) + 1)
@@ -113,7 +113,7 @@ def test_rows_that_leave_while_we_read_shift_no_other(rig: Rig) -> None:
     world.before = before
     pages = read(rig, world)
     assert set(found(pages)) == set(range(1, 301))
-    assert rig.turns.sent == 3
+    assert rig.turns.counted == 3
 
 
 def test_rows_that_arrive_while_we_read_are_read(rig: Rig) -> None:
@@ -145,7 +145,7 @@ def test_the_witness_may_have_gone_too(rig: Rig) -> None:
 
     world.before = before
     assert found(read(rig, world)) == [number for number in range(1, 251) if number != 150]
-    assert rig.turns.sent == 4
+    assert rig.turns.counted == 4
 
 
 def test_an_empty_answer_where_rows_were_left_is_not_the_end(rig: Rig) -> None:
@@ -158,10 +158,10 @@ def test_an_empty_answer_is_doubted_once_where_rows_are_likely(rig: Rig) -> None
     world = World(run(1, 151))
     world.before = lambda asked: listing([]) if asked == 1 else None
     assert found(read(rig, world, doubt_empty=True)) == list(range(1, 151))
-    assert rig.turns.sent == 3
-    rig.turns.sent = 0
+    assert rig.turns.counted == 3
+    rig.turns.counted = 0
     assert found(read(rig, World([]), doubt_empty=True)) == []
-    assert rig.turns.sent == 2
+    assert rig.turns.counted == 2
 
 
 def test_an_empty_first_answer_on_resuming_is_not_the_end(rig: Rig) -> None:
@@ -181,7 +181,7 @@ def test_empty_answers_for_ever_end_the_listing_in_red(rig: Rig) -> None:
     world.before = lambda asked: listing([]) if asked >= 2 else None
     with pytest.raises(IncompleteListing, match="0 rows after id 100 where 150 were expected"):
         read(rig, world)
-    assert rig.turns.sent <= 10
+    assert rig.turns.counted <= 10
 
 
 @pytest.mark.parametrize("page", [1, 2, 3])
@@ -196,7 +196,7 @@ def test_a_page_that_disagrees_with_its_total_is_asked_for_again(
     world = World(run(1, 251))
     world.before = lambda asked: wrong if asked == page else None
     assert found(read(rig, world)) == list(range(1, 251))
-    assert rig.turns.sent == 4
+    assert rig.turns.counted == 4
 
 
 def test_t16_a_total_too_small_after_a_full_page_is_not_the_end(rig: Rig) -> None:
@@ -205,20 +205,20 @@ def test_t16_a_total_too_small_after_a_full_page_is_not_the_end(rig: Rig) -> Non
     short = listing(run(1, 101), total=100, headers=more)
     world.before = lambda asked: short if asked == 1 else None
     assert found(read(rig, world)) == list(range(1, 102))
-    assert rig.turns.sent == 2
+    assert rig.turns.counted == 2
 
 
 @pytest.mark.parametrize("total", [49, 51])
 def test_t16_a_total_that_never_agrees_ends_in_red(rig: Rig, total: int) -> None:
     with pytest.raises(IncompleteListing, match=f"50 different rows .* announces {total}"):
         read(rig, listing(run(1, 51), total=total))
-    assert rig.turns.sent == 4
+    assert rig.turns.counted == 4
 
 
 def test_p13_a_page_that_is_always_out_of_order_is_refused(rig: Rig) -> None:
     with pytest.raises(NotAscending, match="id 2 comes after id 3"):
         read(rig, listing(ids(1, 3, 2)))
-    assert rig.turns.sent == 4
+    assert rig.turns.counted == 4
 
 
 def test_p14_an_ignored_range_is_noticed_on_the_second_page(rig: Rig) -> None:
@@ -226,7 +226,7 @@ def test_p14_an_ignored_range_is_noticed_on_the_second_page(rig: Rig) -> None:
     world.ranged = False
     with pytest.raises(RangeIgnored, match="id 1 came where ids from 101 on"):
         read(rig, world)
-    assert rig.turns.sent == 5
+    assert rig.turns.counted == 5
 
 
 @pytest.mark.parametrize("page", [2, 3])
@@ -241,7 +241,7 @@ def test_a_page_that_is_not_the_one_asked_for_is_asked_for_again(
     world = World(run(1, 251))
     world.before = lambda asked: wrong if asked == page else None
     assert found(read(rig, world)) == list(range(1, 251))
-    assert rig.turns.sent == 4
+    assert rig.turns.counted == 4
 
 
 def test_records_without_a_usable_id_are_handed_on(rig: Rig) -> None:
@@ -263,7 +263,7 @@ def test_t4_a_timeout_that_passes_costs_one_more_request(rig: Rig, page: int) ->
     world = World(run(1, 251))
     world.before = lambda asked: silence() if asked == page else None
     assert found(read(rig, world)) == list(range(1, 251))
-    assert rig.turns.sent == 4
+    assert rig.turns.counted == 4
 
 
 def test_two_timeouts_in_a_row_halve_the_page_for_the_rest(rig: Rig) -> None:
@@ -345,7 +345,7 @@ def sweep(rig: Rig, world: Step, **options: Any) -> list[Page]:
 def test_numbered_pages_bring_every_row_once(rig: Rig, rows: int) -> None:
     pages = sweep(rig, World(run(1, rows + 1)))
     assert found(pages) == list(range(1, rows + 1))
-    assert rig.turns.sent == len(pages) == max((rows + 99) // 100, 1)
+    assert rig.turns.counted == len(pages) == max((rows + 99) // 100, 1)
     assert [page.done for page in pages] == [False] * (len(pages) - 1) + [True]
 
 
@@ -377,14 +377,14 @@ def test_a_numbered_page_that_comes_twice_is_found_by_reading_again(rig: Rig) ->
     world = World(run(1, 41), per_page=20)
     world.before = lambda asked: listing(run(1, 21), total=40, per_page=20) if asked == 2 else None
     assert set(found(sweep(rig, world))) == set(range(1, 41))
-    assert rig.turns.sent == 4
+    assert rig.turns.counted == 4
 
 
 def test_a_short_numbered_page_is_asked_for_again(rig: Rig) -> None:
     world = World(run(1, 41), per_page=20)
     world.before = lambda asked: listing([], total=40, per_page=20) if asked == 2 else None
     assert found(sweep(rig, world)) == list(range(1, 41))
-    assert rig.turns.sent == 3
+    assert rig.turns.counted == 3
 
 
 def test_a_numbered_page_that_names_a_next_one_is_not_the_last(rig: Rig) -> None:
@@ -398,7 +398,7 @@ def test_a_numbered_page_that_names_a_next_one_is_not_the_last(rig: Rig) -> None
 def test_ids_that_never_add_up_end_in_red_after_three_sweeps(rig: Rig) -> None:
     with pytest.raises(IncompleteListing, match="1 different ids where the API announces 2, 3"):
         sweep(rig, listing(ids(1, 1)))
-    assert rig.turns.sent == 3
+    assert rig.turns.counted == 3
 
 
 def test_two_timeouts_begin_a_numbered_listing_again_with_smaller_pages(rig: Rig) -> None:
