@@ -57,7 +57,8 @@ def build(name: str, clock: Clock, seed: int, students: int | None) -> World:
     finally:
         if collecting:
             gc.enable()
-    if len(world.projects_users) > 500_000:
+    # A look through a large one holds up every answer for most of a second.
+    if len(world.projects_users) > 20_000:
         gc.freeze()
     return world
 
