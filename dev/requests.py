@@ -16,6 +16,7 @@ from intra42.catalog.graph import of_group
 from intra42.catalog.model import Resource
 
 PAGE = 100
+_WITH_MEMBERSHIPS = 90  # users a page where their memberships are asked for, too
 DOCUMENT = ROOT / "docs" / "requests.md"
 BEGIN = "<!-- requests: written by `make docs` -->"
 END = "<!-- end of requests -->"
@@ -150,11 +151,14 @@ def first_load(size: Size) -> Plan:
     for resource in of_group("primary"):
         if resource.name == "users":
             # A listing for each cursus, and where a page's users live, if campuses are configured.
-            plan["users"] = pages(size.users) + size.cursus - 1
+            plan["users"] = size.cursus - 1
             each = size.rows["campus_users"] / max(1, size.users)
-            whole, rest = divmod(size.users, PAGE)
+            whole, rest = divmod(size.users, _WITH_MEMBERSHIPS)
             if size.campuses:
-                plan["users"] += whole * pages(PAGE * each) + (pages(rest * each) if rest else 0)
+                plan["users"] += whole * (1 + pages(_WITH_MEMBERSHIPS * each))
+                plan["users"] += (1 + pages(rest * each)) if rest else 0
+            else:
+                plan["users"] += pages(size.users)
         elif resource.name == "campus_users" and size.campuses:
             # Read with each user who entered, that is everybody.
             plan["campus_users"] = 0

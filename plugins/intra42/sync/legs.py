@@ -24,6 +24,7 @@ from intra42.sync.work import Work, chunked
 log = logging.getLogger(__name__)
 
 _CHUNK = 100
+_WITH_MEMBERSHIPS = 90  # users a page, so that the memberships of a page's users fill one, too
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -134,14 +135,33 @@ class _LegSeries(Series):
     """The pages of a leg from its checkpoint on; a long one is split while there is room."""
 
     def __init__(self, work: Work, reader: Reader, job: Job, leg: Leg) -> None:
-        super().__init__(_pages(work, reader.resource, leg))
         self._work = work
         self._reader = reader
         self._job = job
         self._leg = leg
+        super().__init__(self._pages())
         self._clock: datetime | None = None
         self._further: list[Leg] = []  # other listings that read what this one does not
         self._ends = False
+
+    def _pages(self, *, expected: int | None = None) -> Iterator[Page]:
+        work, resource, leg = self._work, self._reader.resource, self._leg
+        page_size = resource.page_size
+        if resource.name == "users" and self._job.kind == "first" and work.config.campus_ids:
+            page_size = min(page_size, _WITH_MEMBERSHIPS)
+        return keyset(
+            work.client,
+            leg.path,
+            leg.params,
+            after=leg.after,
+            number=leg.page,
+            page_size=page_size,
+            sortable=resource.sortable,
+            highest=leg.highest,
+            expected=expected,
+            # The part of a split listing that nobody has seen yet: it should have rows.
+            doubt_empty=expected == 0 or (leg.after > 0 and leg.page == 1),
+        )
 
     def arrived(self, page: Page, spare: int) -> bool:
         """Refuse a page that shows that the window is wrong; decide how to go on after it."""
@@ -167,7 +187,7 @@ class _LegSeries(Series):
             return
         self._further = [replace(self._leg, after=middle, page=1)]
         self._leg = replace(self._leg, after=page.last_id, highest=middle, page=page.number + 1)
-        self.pages = _pages(self._work, self._reader.resource, self._leg, expected=0)
+        self.pages = self._pages(expected=0)
 
     def checkpoint(self, page: Page) -> None:
         """Write the position after the page; the last page of the last leg ends the job."""
@@ -192,24 +212,6 @@ class _LegSeries(Series):
         """Forget what was written with the page."""
         del page
         self._further = []
-
-
-def _pages(
-    work: Work, resource: Resource, leg: Leg, *, expected: int | None = None
-) -> Iterator[Page]:
-    return keyset(
-        work.client,
-        leg.path,
-        leg.params,
-        after=leg.after,
-        number=leg.page,
-        page_size=resource.page_size,
-        sortable=resource.sortable,
-        highest=leg.highest,
-        expected=expected,
-        # The part of a split listing that nobody has seen yet: it should have rows.
-        doubt_empty=expected == 0 or (leg.after > 0 and leg.page == 1),
-    )
 
 
 def _refuse_foreign_rows(resource: Resource, span: Window, page: Page, leg: Leg) -> None:
