@@ -21,9 +21,10 @@ merged as (
     _run_id = excluded._run_id,
     _seq = excluded._seq
   where ({mine}) is distinct from ({excluded}) and ({guard})
-  returning (xmax = 0) as inserted
+  returning id, (xmax = 0) as inserted
 ),
--- The stage is never analysed, so the lateral subquery keeps the planner from scanning the target.
+-- What was not merged is equal, or newer than what was staged. The stage is never analysed, so the
+-- lateral subquery keeps the planner from scanning the target.
 verified as (
   insert into intra42.verifications as v (resource, id, checked_at, seq)
   select %(resource)s, fresh.id, fresh._synced_at, fresh._seq
@@ -34,7 +35,7 @@ verified as (
     where mine.id = fresh.id
     offset 0
   ) as stored
-  where stored.equal
+  where fresh.id not in (select id from merged) and stored.equal
   order by fresh.id
   on conflict (resource, id) do update set checked_at = excluded.checked_at, seq = excluded.seq
   where v.seq < excluded.seq

@@ -16,6 +16,8 @@ from enum import Enum
 from http import HTTPStatus
 from typing import Any, NoReturn
 
+import msgspec
+
 from intra42.api.model import Answer
 from intra42.api.transport import Reply
 from intra42.errors import ApiError, ApiTimeout, FatalApiError, NotFound, RetriableApiError
@@ -151,6 +153,10 @@ def _decode(reply: Reply, label: str) -> Any:
     if not _is_json(reply.headers):
         kind = reply.headers.get("Content-Type", "no Content-Type")
         _refuse(label, "JSON", shorten(kind, 60))
+    try:
+        return msgspec.json.decode(reply.body)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        pass  # not only damage: it knows no lone surrogates, for one
     try:
         return json.loads(reply.body.decode("utf-8"), parse_constant=_no_constant)
     except (ValueError, RecursionError):

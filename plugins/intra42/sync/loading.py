@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from functools import cache
-from itertools import groupby
 
 from psycopg import errors, sql
 from psycopg.types.json import Jsonb
@@ -49,13 +49,12 @@ def load_all(work: Work, resource: Resource, seen: Iterable[Seen], trust: Trust)
     """
     merged: list[int] = []
     best = _deduplicated(seen, trust)
-    for absent, group in groupby(sorted(best, key=_absent), key=_absent):
-        merged += _load_or_park(work, resource, list(group), trust, frozenset(absent))
+    alike: dict[frozenset[str], list[Seen]] = defaultdict(list)
+    for row, answer in best:
+        alike[row.absent].append((row, answer))
+    for absent in sorted(alike, key=sorted):
+        merged += _load_or_park(work, resource, alike[absent], trust, absent)
     return merged
-
-
-def _absent(seen: Seen) -> tuple[str, ...]:
-    return tuple(sorted(seen[0].absent))
 
 
 def _deduplicated(seen: Iterable[Seen], trust: Trust) -> list[Seen]:

@@ -15,6 +15,7 @@ from typing import Any
 from intra42.catalog.model import Column, Resource, Source, Type
 
 _MISSING = object()
+_NONE: frozenset[str] = frozenset()
 _BOUNDS = {
     Type.BIGINT: (-(2**63), 2**63 - 1),
     Type.INTEGER: (-(2**31), 2**31 - 1),
@@ -68,11 +69,13 @@ class Cutter:
         self._cursus_ids = tuple(cursus_ids)
         self._known = _known_keys(resource)
         self._seen: set[frozenset[str]] = set()
-        self._order = {column.name: n for n, column in enumerate(resource.columns)}
+        names = resource.column_names
+        self._id = names.index("id")
+        self._updated_at = names.index("updated_at") if "updated_at" in names else None
 
     def cut(self, record: Any) -> Row | Unfit:
         """Return the row of `record`, or why there is none."""
-        if not isinstance(record, Mapping):
+        if not isinstance(record, dict):
             return Unfit(None, {"value": _printable(record)}, "the record is not a JSON object")
         try:
             return self._cut(record)
@@ -87,7 +90,8 @@ class Cutter:
             if column.source is Source.DERIVED:
                 values.append(None)
                 continue
-            value = _follow(record, column.path)
+            path = column.path
+            value = record.get(path[0], _MISSING) if len(path) == 1 else _follow(record, path)
             if column.source is Source.FIRST_CONFIGURED:
                 value = self._first_configured(column, value)
             if value is _MISSING or value is None:
@@ -101,13 +105,13 @@ class Cutter:
                 values.append(None)
                 continue
             values.append(self._convert(column, value))
-        updated_at = values[self._order["updated_at"]] if "updated_at" in self._order else None
+        updated_at = None if self._updated_at is None else values[self._updated_at]
         return Row(
-            id=values[self._order["id"]],
+            id=values[self._id],
             values=tuple(values),
             updated_at=datetime.fromisoformat(updated_at) if updated_at else None,
             record=record,
-            absent=frozenset(absent),
+            absent=frozenset(absent) if absent else _NONE,
         )
 
     def _first_configured(self, column: Column, value: Any) -> Any:
@@ -122,19 +126,19 @@ class Cutter:
         except UnfitError as error:
             message = f"{'.'.join(column.path)} {error}"
             raise UnfitError(message) from None
-        if isinstance(converted, str):
-            return self._storable(converted, escaped=column.type is Type.JSON)
-        return converted
+        # A time is text, too, but of our own making.
+        if column.type is Type.TEXT:
+            return self._plain(converted)
+        return self._storable(converted) if column.type is Type.JSON else converted
 
-    def _storable(self, text: str, *, escaped: bool) -> str:
-        """Remove what PostgreSQL cannot hold: U+0000 and halves of surrogate pairs."""
-        if escaped:
-            if "\\u0000" not in text and "\\ud" not in text:
-                return text
-            return json.dumps(_clean_json(json.loads(text), self._plain))
-        return self._plain(text)
+    def _storable(self, text: str) -> str:
+        """Remove what PostgreSQL cannot hold from JSON, where it is escaped."""
+        if "\\u0000" not in text and "\\ud" not in text:
+            return text
+        return json.dumps(_clean_json(json.loads(text), self._plain))
 
     def _plain(self, text: str) -> str:
+        """Remove what PostgreSQL cannot hold: U+0000 and halves of surrogate pairs."""
         if "\x00" in text:
             self.notes.nul_characters += text.count("\x00")
             text = text.replace("\x00", "")
@@ -192,7 +196,7 @@ def _follow(record: Any, path: tuple[str, ...]) -> Any:
     for key in path:
         if value is None:
             return None
-        if not isinstance(value, Mapping):
+        if not isinstance(value, dict):
             message = f"{'.'.join(path)}: {key} is looked for in something that is no object"
             raise UnfitError(message)
         if key not in value:
@@ -212,6 +216,8 @@ def _integer(type_: Type) -> Callable[[Any], int]:
     low, high = _BOUNDS[type_]
 
     def convert(value: Any) -> int:
+        if type(value) is int and low <= value <= high:
+            return value
         if isinstance(value, float) and value.is_integer() and abs(value) <= _MAX_EXACT_FLOAT:
             value = int(value)
         if isinstance(value, bool) or not isinstance(value, int):
