@@ -139,7 +139,7 @@ CASES: dict[str, tuple[str, list[tuple[Any, str | dict[str, Any]]]]] = {
         [
             ({"user": None}, "user.id is null"),
             ({"user": {}}, "user.id is missing"),
-            ({"user": []}, "user.id: id is looked for in something that is no object"),
+            ({"user": []}, "user.id lies in something that is no object"),
             ({"user": {"id": None}}, "user.id is null"),
         ],
     ),
@@ -148,7 +148,7 @@ CASES: dict[str, tuple[str, list[tuple[Any, str | dict[str, Any]]]]] = {
         [
             ({"user": None}, "user.id is null"),
             ({"project": None}, "project.id is null"),
-            ({"user": "ada"}, "user.id: id is looked for in something that is no object"),
+            ({"user": "ada"}, "user.id lies in something that is no object"),
             ({"cursus_ids": None}, "cursus_ids is missing or not a list"),
             ({"teams": None}, {"occurrence": 3}),
         ],

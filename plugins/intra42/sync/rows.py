@@ -72,6 +72,18 @@ class Cutter:
         names = resource.column_names
         self._id = names.index("id")
         self._updated_at = names.index("updated_at") if "updated_at" in names else None
+        self._steps = [self._step(column) for column in resource.columns]
+
+    def _step(self, column: Column) -> tuple[Column, str | None, Callable[[Any], Any]]:
+        """Return a column, the key of its value where that is all there is to it, and its type."""
+        convert = _CONVERT[column.type]
+        # A time is text, too, but of our own making.
+        if column.type is Type.TEXT:
+            convert = self._text
+        elif column.type is Type.JSON:
+            convert = self._json
+        plain = column.source is Source.RECORD and len(column.path) == 1
+        return column, column.path[0] if plain else None, convert
 
     def cut(self, record: Any) -> Row | Unfit:
         """Return the row of `record`, or why there is none."""
@@ -86,25 +98,17 @@ class Cutter:
         self._compare_keys(record)
         values: list[Any] = []
         absent: set[str] = set()
-        for column in self.resource.columns:
-            if column.source is Source.DERIVED:
-                values.append(None)
-                continue
-            path = column.path
-            value = record.get(path[0], _MISSING) if len(path) == 1 else _follow(record, path)
-            if column.source is Source.FIRST_CONFIGURED:
-                value = self._first_configured(column, value)
-            if value is _MISSING or value is None:
-                if column.required:
-                    state = "missing" if value is _MISSING else "null"
-                    message = f"{'.'.join(column.path)} is {state}"
-                    raise UnfitError(message)
-                if value is _MISSING:
-                    absent.add(column.name)
-                    self.notes.missing.setdefault(".".join(column.path), record.get("id"))
-                values.append(None)
-                continue
-            values.append(self._convert(column, value))
+        try:
+            for column, key, convert in self._steps:
+                value = self._value(record, column) if key is None else record.get(key, _MISSING)
+                if value is None or value is _MISSING:
+                    self._do_without(record, column, value, absent)
+                    values.append(None)
+                else:
+                    values.append(convert(value))
+        except UnfitError as error:
+            message = f"{'.'.join(column.path)} {error}"
+            raise UnfitError(message) from None
         updated_at = None if self._updated_at is None else values[self._updated_at]
         return Row(
             id=values[self._id],
@@ -114,25 +118,33 @@ class Cutter:
             absent=frozenset(absent) if absent else _NONE,
         )
 
-    def _first_configured(self, column: Column, value: Any) -> Any:
-        if not isinstance(value, list):
-            message = f"{'.'.join(column.path)} is missing or not a list"
+    def _value(self, record: Mapping[str, Any], column: Column) -> Any:
+        if column.source is Source.DERIVED:
+            return None
+        value = _follow(record, column.path)
+        if column.source is Source.FIRST_CONFIGURED:
+            if not isinstance(value, list):
+                message = "is missing or not a list"
+                raise UnfitError(message)
+            return next((number for number in self._cursus_ids if number in value), None)
+        return value
+
+    def _do_without(
+        self, record: Mapping[str, Any], column: Column, value: Any, absent: set[str]
+    ) -> None:
+        if column.required:
+            message = "is missing" if value is _MISSING else "is null"
             raise UnfitError(message)
-        return next((number for number in self._cursus_ids if number in value), None)
+        if value is _MISSING:
+            absent.add(column.name)
+            self.notes.missing.setdefault(".".join(column.path), record.get("id"))
 
-    def _convert(self, column: Column, value: Any) -> Any:
-        try:
-            converted = _CONVERT[column.type](value)
-        except UnfitError as error:
-            message = f"{'.'.join(column.path)} {error}"
-            raise UnfitError(message) from None
-        # A time is text, too, but of our own making.
-        if column.type is Type.TEXT:
-            return self._plain(converted)
-        return self._storable(converted) if column.type is Type.JSON else converted
+    def _text(self, value: Any) -> str:
+        return self._plain(_text(value))
 
-    def _storable(self, text: str) -> str:
-        """Remove what PostgreSQL cannot hold from JSON, where it is escaped."""
+    def _json(self, value: Any) -> str:
+        """Return JSON without what PostgreSQL cannot hold, which is escaped there."""
+        text = _json(value)
         if "\\u0000" not in text and "\\ud" not in text:
             return text
         return json.dumps(_clean_json(json.loads(text), self._plain))
@@ -197,7 +209,7 @@ def _follow(record: Any, path: tuple[str, ...]) -> Any:
         if value is None:
             return None
         if not isinstance(value, dict):
-            message = f"{'.'.join(path)}: {key} is looked for in something that is no object"
+            message = "lies in something that is no object"
             raise UnfitError(message)
         if key not in value:
             return _MISSING

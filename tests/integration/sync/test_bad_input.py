@@ -52,7 +52,7 @@ BAD = {
     ],
     "user": [
         (None, "user.id is null"),
-        (5, "user.id: id is looked for in something that is no object"),
+        (5, "user.id lies in something that is no object"),
         ({"id": "101"}, "user.id is text where a whole number belongs"),
     ],
     "begin_at": [
