@@ -84,7 +84,7 @@ class Intra42Hook(BaseHook):
             psycopg.OperationalError: the server cannot be reached or refuses us.
         """
         try:
-            connection = PostgresHook(postgres_conn_id=self.intra42_db_conn_id).get_conn()
+            connection = self._warehouse.get_conn()
         except AirflowException as error:
             message = (
                 f"The Airflow connection {self.intra42_db_conn_id} is missing: create it with type "
@@ -95,6 +95,11 @@ class Intra42Hook(BaseHook):
             message = "psycopg 3 is not installed: install requirements.txt of this package"
             raise ConfigError(message)
         return connection
+
+    @cached_property
+    def _warehouse(self) -> PostgresHook:
+        # One for all connections: each would ask Airflow for the same login again.
+        return PostgresHook(postgres_conn_id=self.intra42_db_conn_id)
 
     def get_conn(self) -> IntraClient:
         """Return a client that shares the limiter and the token with all workers."""
