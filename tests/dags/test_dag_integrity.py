@@ -292,6 +292,8 @@ def test_the_plugins_folder_loads_and_leaves_our_package_importable() -> None:
 from airflow import plugins_manager
 plugins_manager.ensure_plugins_loaded()
 assert plugins_manager.get_import_errors() == {}, plugins_manager.get_import_errors()
+import sys
+assert "intra42.operators.sync" in sys.modules, "tasks would load it again and again"
 import intra42.hooks, intra42.operators
 print(intra42.hooks.Intra42Hook.conn_type, intra42.operators.Intra42SyncOperator.__module__)
 """
