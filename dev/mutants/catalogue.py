@@ -158,8 +158,8 @@ SEEDS = (
         (
             Edit(
                 f"{_SYNC}rows.py",
-                "            if value is _MISSING or value is None:\n",
-                "            if value is _MISSING or not value:\n",
+                "                if value is None or value is _MISSING:\n",
+                "                if not value or value is _MISSING:\n",
             ),
         ),
         ("tests/unit/sync/test_rows.py::test_marks_stay_what_they_are",),
