@@ -24,7 +24,7 @@ from intra42.sync.work import Work, chunked
 log = logging.getLogger(__name__)
 
 _CHUNK = 100
-_WITH_MEMBERSHIPS = 90  # users a page, so that the memberships of a page's users fill one, too
+_WITH_MEMBERSHIPS = 86  # users a page, so that the memberships of a page's users fill one, too
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
