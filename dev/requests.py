@@ -14,9 +14,9 @@ from dataclasses import dataclass, field, replace
 from dev.settings import ROOT
 from intra42.catalog.graph import of_group
 from intra42.catalog.model import Resource
+from intra42.sync.legs import WITH_MEMBERSHIPS
 
 PAGE = 100
-_WITH_MEMBERSHIPS = 86  # users a page where their memberships are asked for, too
 DOCUMENT = ROOT / "docs" / "requests.md"
 BEGIN = "<!-- requests: written by `make docs` -->"
 END = "<!-- end of requests -->"
@@ -153,9 +153,9 @@ def first_load(size: Size) -> Plan:
             # A listing for each cursus, and where a page's users live, if campuses are configured.
             plan["users"] = size.cursus - 1
             each = size.rows["campus_users"] / max(1, size.users)
-            whole, rest = divmod(size.users, _WITH_MEMBERSHIPS)
+            whole, rest = divmod(size.users, WITH_MEMBERSHIPS)
             if size.campuses:
-                plan["users"] += whole * (1 + pages(_WITH_MEMBERSHIPS * each))
+                plan["users"] += whole * (1 + pages(WITH_MEMBERSHIPS * each))
                 plan["users"] += (1 + pages(rest * each)) if rest else 0
             else:
                 plan["users"] += pages(size.users)

@@ -24,7 +24,7 @@ from intra42.sync.work import Work, chunked
 log = logging.getLogger(__name__)
 
 _CHUNK = 100
-_WITH_MEMBERSHIPS = 86  # users a page, so that the memberships of a page's users fill one, too
+WITH_MEMBERSHIPS = 86  # users a page, so that the memberships of a page's users fill one, too
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -148,7 +148,7 @@ class _LegSeries(Series):
         work, resource, leg = self._work, self._reader.resource, self._leg
         page_size = resource.page_size
         if resource.name == "users" and self._job.kind == "first" and work.config.campus_ids:
-            page_size = min(page_size, _WITH_MEMBERSHIPS)
+            page_size = min(page_size, WITH_MEMBERSHIPS)
         return keyset(
             work.client,
             leg.path,

@@ -15,7 +15,6 @@ from typing import Any
 from intra42.catalog.model import Column, Resource, Source, Type
 
 _MISSING = object()
-_NONE: frozenset[str] = frozenset()
 _BOUNDS = {
     Type.BIGINT: (-(2**63), 2**63 - 1),
     Type.INTEGER: (-(2**31), 2**31 - 1),
@@ -115,7 +114,7 @@ class Cutter:
             values=tuple(values),
             updated_at=datetime.fromisoformat(updated_at) if updated_at else None,
             record=record,
-            absent=frozenset(absent) if absent else _NONE,
+            absent=frozenset(absent),
         )
 
     def _value(self, record: Mapping[str, Any], column: Column) -> Any:

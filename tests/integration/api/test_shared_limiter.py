@@ -5,7 +5,7 @@ import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -338,17 +338,23 @@ def test_an_hour_has_passed_when_it_has_by_the_clock_of_the_api(
         limiter.wait_turn()
 
 
+def sent_late(limiter: PostgresLimiter, clock: Clock, delays: Iterable[float]) -> list[float]:
+    """Send requests, each so many seconds after its slot; return when they went."""
+    sent = []
+    for late_s in delays:
+        limiter.wait_turn()
+        clock.sleep(late_s)
+        limiter.sending()
+        sent.append(clock.time.timestamp())
+    return sent
+
+
 def test_who_wakes_late_sends_no_third_request_within_a_second(
     connect: Connect, clock: Clock
 ) -> None:
     options: dict[str, Any] = {"sleep": clock.sleep, "now": clock.now}
     with closing(PostgresLimiter(connect, APP, **options)) as limiter:
-        sent = []
-        for late_s in (0, 0.4, 0, 0, 0.5, 0, 0):
-            limiter.wait_turn()
-            clock.sleep(late_s)
-            limiter.sending()
-            sent.append(clock.time.timestamp())
+        sent = sent_late(limiter, clock, (0, 0.4, 0, 0, 0.5, 0, 0))
     assert most_in(sent, 1) <= 2
 
 
@@ -369,12 +375,7 @@ def test_who_asks_late_does_not_shift_those_who_come_after(connect: Connect, clo
 def test_a_rate_below_one_a_second_is_kept(connect: Connect, clock: Clock) -> None:
     options: dict[str, Any] = {"sleep": clock.sleep, "now": clock.now}
     with closing(PostgresLimiter(connect, APP, per_second=0.25, **options)) as limiter:
-        sent = []
-        for late_s in (0, 3, 0, 1):
-            limiter.wait_turn()
-            clock.sleep(late_s)
-            limiter.sending()
-            sent.append(clock.time.timestamp())
+        sent = sent_late(limiter, clock, (0, 3, 0, 1))
     assert min(later - sooner for sooner, later in pairwise(sent)) >= 4
 
 
