@@ -20,6 +20,7 @@ import requests
 
 from dev.postgres import Postgres, free_port
 from dev.processes import ComponentDied, Processes
+from dev.provider import write_metadata
 from dev.settings import (
     ADMIN,
     ROOT,
@@ -307,6 +308,11 @@ class AirflowStack:
             variables=variables,
         )
         environment = process_environment(settings)
+        # Airflow asks the provider for its form before it knows of the plugins folder.
+        places = (write_metadata(self.state / "provider"), self._plugins)
+        environment["PYTHONPATH"] = os.pathsep.join(
+            filter(None, (*map(str, places), environment.get("PYTHONPATH")))
+        )
         write_private(self.home / "passwords.json", json.dumps({ADMIN: self.keys.admin_password}))
         self._migrate(environment)
         self._pause(paused)

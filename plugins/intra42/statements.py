@@ -1,5 +1,7 @@
 """SQL lives in `include/sql`; this module reads it and puts identifiers in, quoted by the driver.
 
+A wheel carries the same files as `intra42/sql`.
+
 Values are always bound parameters (`%(name)s`); only identifiers and lists of them replace the
 `{placeholders}` of a file.
 """
@@ -11,7 +13,16 @@ from pathlib import Path
 
 from psycopg import sql
 
-FOLDER = Path(__file__).resolve().parents[2] / "include" / "sql"
+_PACKAGE = Path(__file__).resolve().parent
+
+
+def _folder(package: Path) -> Path:
+    """Return where the statements of this `package` are: in it, or beside the folder it is in."""
+    installed = package / "sql"
+    return installed if installed.is_dir() else package.parents[1] / "include" / "sql"
+
+
+FOLDER = _folder(_PACKAGE)
 SCHEMA = "intra42"
 
 

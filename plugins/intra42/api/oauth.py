@@ -10,6 +10,7 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 import requests
@@ -34,10 +35,16 @@ _LONGEST_PAUSE_S = 30.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Token:
-    """An access token and the seconds it had left when it was asked for."""
+    """An access token and the seconds it had left when it was asked for.
+
+    `scope` is what was granted, "" if the API does not say; `secret_valid_until` is when the client
+    secret expires, aware UTC, None if the API does not say.
+    """
 
     value: str = field(repr=False)
     expires_in_s: float
+    scope: str = field(default="", compare=False)
+    secret_valid_until: datetime | None = field(default=None, compare=False)
 
     def usable_s(self) -> float:
         """Return the seconds to use it for: it is renewed 60 s or 10 % of its life early."""
@@ -125,7 +132,23 @@ def _read_token(reply: Reply) -> Token:
     if isinstance(seconds, bool) or not isinstance(seconds, int | float):
         message = f"{LABEL}: the answer has no expires_in"
         raise RetriableApiError(message)
-    return Token(value=value, expires_in_s=float(seconds))
+    scope = body.get("scope")
+    return Token(
+        value=value,
+        expires_in_s=float(seconds),
+        scope=scope if isinstance(scope, str) else "",
+        secret_valid_until=_moment(body.get("secret_valid_until")),
+    )
+
+
+def _moment(seconds: Any) -> datetime | None:
+    """Return the time that unix `seconds` mean; None for null and for what is no such number."""
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or seconds <= 0:
+        return None
+    try:
+        return datetime.fromtimestamp(seconds, UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
 
 
 def _refusal(reply: Reply) -> Exception:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 from airflow.sdk import Connection
 
@@ -64,6 +66,13 @@ def test_an_empty_extra_means_the_limits_that_the_api_documents() -> None:
         assert (settings.timeout_s, settings.scope) == (60, "public")
 
 
+@pytest.mark.parametrize("empty", ["null", '""', '"  "'])
+def test_an_empty_field_of_the_form_means_its_default(empty: str) -> None:
+    keys = ("scope", "requests_per_second", "requests_per_hour", "timeout_s")
+    extra = ", ".join(f'"{key}": {empty}' for key in keys)
+    assert settings_of(connection(f"{{{extra}}}")) == settings_of(connection(None))
+
+
 def test_the_extra_sets_limits_timeout_and_scope_as_numbers_or_text() -> None:
     extra = '{"scope": "public projects", "requests_per_second": "8", "requests_per_hour": 4800.0}'
     settings = settings_of(connection(extra))
@@ -89,16 +98,29 @@ def test_the_secret_is_in_no_text_form_of_the_settings(stack: Stack) -> None:
 
 
 class TestTestConnection:
-    def test_says_scope_and_address_when_the_api_lets_us_in(self, stack: Stack) -> None:
+    def test_names_application_roles_limits_scope_and_the_end_of_the_secret(
+        self, stack: Stack
+    ) -> None:
         worked, message = Intra42Hook().test_connection()
         assert worked, message
-        assert stack.sim.url in message
-        assert "public" in message
+        assert message.startswith(
+            f"Connected to {stack.sim.url} as Simulated mirror (id 99999), without roles. "
+            f"Limits: {stack.sim.limits.per_second:,} requests a second, "
+            f"{stack.sim.limits.per_hour:,} requests an hour, "
+        )
+        assert "Scope: public." in message
+        expires = datetime.fromtimestamp(stack.sim.app.secret_valid_until, UTC)
+        assert f"The secret expires on {expires:%Y-%m-%d at %H:%M} UTC, in " in message
 
-    def test_needs_no_warehouse_and_spends_no_request(self, stack: Stack) -> None:
+    def test_needs_no_warehouse_and_sends_one_request_and_one_for_a_token(
+        self, stack: Stack
+    ) -> None:
         stack.monkeypatch.delenv("AIRFLOW_CONN_INTRA42_DB")
         assert Intra42Hook().test_connection()[0]
-        assert stack.sim.ledger.requests("/v2") == []
+        assert [entry.path for entry in stack.sim.ledger.requests("/")] == [
+            "/oauth/token",
+            "/v2/cursus",
+        ]
 
     def test_a_wrong_secret_is_reported_and_not_shown(self, stack: Stack) -> None:
         stack.api(password="wrong-secret-value")
@@ -115,10 +137,11 @@ class TestTestConnection:
         )
 
     def test_an_api_that_is_not_there_is_reported(self, stack: Stack) -> None:
+        url = stack.sim.url
         stack.sim.stop()
         worked, message = Intra42Hook().test_connection()
         assert not worked
-        assert message
+        assert f"Check that {url} is the address of the Intra (host of the" in message
 
 
 class TestPages:
