@@ -122,6 +122,25 @@ def airflow_environment(
     return environment
 
 
+def celery_environment(*, broker_url: str, metadata_url: str) -> dict[str, str]:
+    """Return the settings that put CeleryExecutor in the place of LocalExecutor.
+
+    Args:
+        broker_url: URL of the Redis server.
+        metadata_url: SQLAlchemy URL of Airflow's own database, which keeps the results too.
+    """
+    return {
+        "AIRFLOW__CORE__EXECUTOR": "CeleryExecutor",
+        "AIRFLOW__CORE__PARALLELISM": "32",
+        "AIRFLOW__CELERY__BROKER_URL": broker_url,
+        "AIRFLOW__CELERY__RESULT_BACKEND": f"db+{metadata_url}",
+        "AIRFLOW__CELERY__WORKER_CONCURRENCY": "4",
+        # Longer than any task of ours may take (12 hours). It saves nobody who died: Airflow's own
+        # heartbeat does.
+        "AIRFLOW__CELERY_BROKER_TRANSPORT_OPTIONS__VISIBILITY_TIMEOUT": "86400",
+    }
+
+
 def sqlite_metadata_url(home: Path) -> str:
     """Return the URL of a metadata database in one file: enough for `dag.test()`."""
     return f"sqlite:///{home.resolve() / 'airflow.db'}"

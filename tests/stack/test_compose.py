@@ -5,14 +5,16 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from airflow.executors.base_executor import BaseExecutor
 
 from dev.airflow import COMPONENTS
-from dev.settings import ROOT, AirflowSecrets, airflow_environment
+from dev.settings import ROOT, AirflowSecrets, airflow_environment, celery_environment
 
 COMPOSE = ROOT / "docker-compose.yaml"
 EXAMPLE = ROOT / ".env.example"
@@ -22,13 +24,13 @@ OWN_VALUES = {
     "AIRFLOW_HOME",
     "AIRFLOW__CORE__DAGS_FOLDER",
     "AIRFLOW__CORE__PLUGINS_FOLDER",
-    "AIRFLOW__CORE__EXECUTOR",
-    "AIRFLOW__CORE__PARALLELISM",
     "AIRFLOW__CORE__EXECUTION_API_SERVER_URL",
     "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE",
     "AIRFLOW__API__HOST",
     "AIRFLOW__API__BASE_URL",
     "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN",
+    "AIRFLOW__CELERY__BROKER_URL",
+    "AIRFLOW__CELERY__RESULT_BACKEND",
 }
 SECRETS = {
     "AIRFLOW__CORE__FERNET_KEY",
@@ -49,23 +51,24 @@ def compose() -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def local() -> dict[str, str]:
+    """The environment of `make test-celery`."""
+    metadata_url = "postgresql+psycopg2://postgres@127.0.0.1/airflow"
     return airflow_environment(
         home=Path("/home"),
         dags=Path("/dags"),
         plugins=Path("/plugins"),
-        metadata_url="postgresql+psycopg2://postgres@127.0.0.1/airflow",
+        metadata_url=metadata_url,
         keys=AirflowSecrets.generate(),
         connections={"intra42_api": "{}", "intra42_db": "postgres://"},
         variables={"intra42_config": "{}"},
-    )
+    ) | celery_environment(broker_url="redis://127.0.0.1/0", metadata_url=metadata_url)
 
 
 def test_compose_has_the_settings_of_the_local_stack(
     compose: dict[str, Any], local: dict[str, str]
 ) -> None:
     environment = compose["x-airflow-environment"]
-    own = {name for name in environment if name.startswith("AIRFLOW__CELERY__")}
-    assert set(environment) - own == set(local)
+    assert set(environment) == set(local)
     same = set(local) - OWN_VALUES - SECRETS
     assert {name: environment[name] for name in same} == {name: local[name] for name in same}
 
@@ -81,6 +84,11 @@ def test_every_secret_of_compose_comes_from_the_env_file(compose: dict[str, Any]
     urls = re.findall(r"://\w*:(\$\{[^}]*\}|[^@\s]*)@", COMPOSE.read_text())
     assert urls
     assert all(VARIABLE.fullmatch(password) for password in urls)
+
+
+def test_the_executor_of_compose_can_be_loaded_with_what_is_locked() -> None:
+    module = import_module("airflow.providers.celery.executors.celery_executor")
+    assert issubclass(module.CeleryExecutor, BaseExecutor)
 
 
 def test_compose_runs_the_components_of_the_local_stack(compose: dict[str, Any]) -> None:
