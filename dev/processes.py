@@ -79,6 +79,14 @@ class Processes:
         del self._running[name]
         (self.records / f"{name}.json").unlink(missing_ok=True)
 
+    def kill(self, name: str) -> None:
+        """Shoot a process and all it has forked, as when their machine loses power."""
+        for member in recorded_members(self.records / f"{name}.json"):
+            with contextlib.suppress(psutil.Error):
+                member.kill()
+        self._running[name].wait()
+        self.forget(name)
+
     def check(self) -> None:
         """Fail if a process has ended.
 

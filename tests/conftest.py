@@ -25,6 +25,9 @@ Build = Callable[[], Simulator]
 
 _numbers = itertools.count(1)
 
+# `make test-celery` asks for it; it takes minutes, and needs a Redis server.
+collect_ignore = [] if os.environ.get("INTRA42_CELERY") else ["workers"]
+
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:

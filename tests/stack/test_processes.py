@@ -71,6 +71,14 @@ def test_stopping_reaches_children_in_groups_of_their_own(
     assert list(processes.records.iterdir()) == []
 
 
+def test_a_kill_takes_the_whole_family_and_nothing_is_missed(processes: Processes) -> None:
+    members = start_family(processes, "stubborn")
+    processes.kill("family")
+    assert until(lambda: gone(members))
+    processes.check()
+    assert processes.stop() == []
+
+
 def test_the_next_start_stops_the_children_of_a_leader_that_was_killed(
     processes: Processes, tmp_path: Path
 ) -> None:
