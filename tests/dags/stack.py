@@ -14,8 +14,11 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 from airflow.dag_processing.dagbag import DagBag
-from airflow.models import dagrun
+from airflow.models import DagRun, dagrun
+from airflow.models.asset import AssetEvent, AssetModel
 from airflow.sdk import DAG
+from airflow.utils.session import create_session
+from sqlalchemy import select
 
 from dev.simulator import Simulator
 from dev.verify import compare
@@ -49,6 +52,8 @@ class Run:
     state: str
     tasks: dict[str, list[Any]]
     xcoms: dict[tuple[str, int], Any] = field(default_factory=dict)
+    note: str | None = None
+    events: dict[str, list[dict[str, Any]]] = field(default_factory=dict)  # by asset: their extras
 
     @property
     def states(self) -> dict[str, str]:
@@ -138,7 +143,9 @@ class Stack:
                 xcoms[instance.task_id, instance.map_index] = value
         if self.has_schema():
             self.once_in |= {row[0] for row in self.query("select id from intra42.users")}
-        return Run(done.run_id, str(done.state), tasks, xcoms)
+        return Run(
+            done.run_id, str(done.state), tasks, xcoms, _note(done.run_id), _events(done.run_id)
+        )
 
     def nightly(self, conf: Mapping[str, Any] | None = None, **options: Any) -> Run:
         """Run the nightly DAG."""
@@ -175,6 +182,26 @@ class Stack:
         truth = self.sim.truth(self.config, also_users=self.once_in)
         with closing(psycopg.connect(self.database_url)) as connection:
             return compare(connection, truth)
+
+
+def _note(run_id: str) -> str | None:
+    with create_session() as session:
+        return session.scalars(select(DagRun).where(DagRun.run_id == run_id)).one().note
+
+
+def _events(run_id: str) -> dict[str, list[dict[str, Any]]]:
+    """Return the extras of the events that the tasks of a run sent, by the name of the asset."""
+    query = (
+        select(AssetModel.name, AssetEvent.extra)
+        .join(AssetModel, AssetModel.id == AssetEvent.asset_id)
+        .where(AssetEvent.source_run_id == run_id)
+        .order_by(AssetEvent.id)
+    )
+    found: dict[str, list[dict[str, Any]]] = {}
+    with create_session() as session:
+        for name, extra in session.execute(query):
+            found.setdefault(name, []).append(extra)
+    return found
 
 
 def _backfilling(interval: tuple[datetime, datetime]) -> Callable[..., Any]:

@@ -1,4 +1,5 @@
--- achievements_users.cursus_id of these users (all of them where ids is null).
+-- achievements_users.cursus_id of these users (all of them where ids is null). Returns
+-- how many rows changed, by table.
 with first_cursus as (
   select a.id, (
     select e.cursus_id
@@ -9,8 +10,12 @@ with first_cursus as (
   ) as cursus_id
   from intra42.achievements_users as a
   where %(ids)s::bigint[] is null or a.user_id = any(%(ids)s::bigint[])
+),
+followed as (
+  update intra42.achievements_users as a
+  set cursus_id = first_cursus.cursus_id, _synced_at = %(synced_at)s, _run_id = %(run_id)s
+  from first_cursus
+  where first_cursus.id = a.id and a.cursus_id is distinct from first_cursus.cursus_id
+  returning a.id
 )
-update intra42.achievements_users as a
-set cursus_id = first_cursus.cursus_id, _synced_at = %(synced_at)s, _run_id = %(run_id)s
-from first_cursus
-where first_cursus.id = a.id and a.cursus_id is distinct from first_cursus.cursus_id
+select 'achievements_users', count(*) from followed

@@ -25,6 +25,11 @@ def get(name: str) -> Resource:
         raise CatalogError(message) from None
 
 
+def has(name: str) -> bool:
+    """Tell whether there is a resource called `name`."""
+    return name in _BY_NAME
+
+
 def of_group(group: str) -> tuple[Resource, ...]:
     """Return the resources of `reference` or `primary` in the catalogue's order."""
     return tuple(resource for resource in RESOURCES if resource.group == group)

@@ -29,4 +29,4 @@ class Intra42AuditOperator(Intra42Operator):
         with self.work(context, request, "audit") as work:
             erasure.erase(work)
             audit.audit(work)
-            return work.counts.as_dict()
+            return work.outcome()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from abc import abstractmethod
-from contextlib import AbstractContextManager
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from airflow.providers.standard.triggers.temporal import TimeDeltaTrigger
 from airflow.sdk import BaseOperator, Variable
@@ -25,8 +26,10 @@ from intra42.errors import (
     RangeIgnored,
 )
 from intra42.hooks import Intra42Hook
+from intra42.operators.assets import asset, is_ours
 from intra42.sync.session import attempt
 from intra42.sync.work import Identity, Work
+from intra42.sync.written import Written, written
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -45,7 +48,8 @@ class Intra42Operator(BaseOperator):
     """Base of the Intra42 operators.
 
     When the hour's requests are used up, the task defers itself, gives its worker slot back and
-    goes on where it stopped. Errors that a retry cannot help with fail the task at once.
+    goes on where it stopped. Errors that a retry cannot help with fail the task at once. When it
+    succeeds, each table whose rows it changed gets an event of its asset, such as `intra42.users`.
 
     Args:
         intra42_conn_id: connection to the API.
@@ -88,19 +92,47 @@ class Intra42Operator(BaseOperator):
         """Return the hook over this operator's two connections."""
         return Intra42Hook(self.intra42_conn_id, self.intra42_db_conn_id)
 
-    def work(
-        self, context: Context, request: Request, resource: str
-    ) -> AbstractContextManager[Work]:
-        """Return the work of this attempt, with its row in `sync_runs`."""
+    @contextmanager
+    def work(self, context: Context, request: Request, resource: str) -> Iterator[Work]:
+        """Yield the work of this attempt, with its row in `sync_runs`; tell what it changed."""
         hook = self.hook()
-        return attempt(
+        with attempt(
             hook.connect,
             hook.settings,
             identity_of(context),
             request,
             loader=self.loader_dag_id,
             resource=resource,
-        )
+        ) as work:
+            yield work
+            changed = self.changed(work)
+        self._tell(context, changed)
+
+    def changed(self, work: Work) -> Written | None:
+        """Return what this task tells at its end, None where another task does that."""
+        return written(work, also=self.tells_for())
+
+    def tells_for(self) -> Collection[str]:
+        """Return the ids of the tasks that leave it to this one to tell what they wrote."""
+        return ()
+
+    def prepare_for_execution(self) -> Self:
+        """Return the task as it runs.
+
+        Airflow knows from the DAG which assets the task may change, and shows that. Which ones it
+        has changed is known at its end, and only those get an event. It saves a question to Airflow
+        before each task, too.
+        """
+        task = super().prepare_for_execution()
+        task.outlets = [outlet for outlet in self.outlets if not is_ours(outlet)]
+        return task
+
+    def _tell(self, context: Context, changed: Written | None) -> None:
+        for table in sorted(changed.tables) if changed else ():
+            outlet = asset(table)
+            # A new list: the task that the DAG knows has the other one.
+            self.outlets = [*self.outlets, outlet]
+            context["outlet_events"][outlet].extra = changed.about(table)
 
     def _guarded(self, context: Context) -> Any:
         try:

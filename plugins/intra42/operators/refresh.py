@@ -5,14 +5,17 @@ In a DAG of your own, chain them: plan, then refetch mapped over the plan's outp
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowSkipException
 
 from intra42.config import Request
+from intra42.operators.assets import with_outlets
 from intra42.operators.base import Intra42Operator
 from intra42.sync import refresh
+from intra42.sync.work import Work
+from intra42.sync.written import Written, written
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -35,10 +38,15 @@ class Intra42PlanRefreshOperator(Intra42Operator):
         with self.work(context, request, _RESOURCE) as work:
             refresh.drain_leftovers(work)
             chunks = [] if request.window else refresh.plan_chunks(work)
-        if request.window:
+        # A task that is skipped tells nobody what it wrote.
+        if request.window and not work.counts.tables:
             message = "an explicit window refreshes and deletes nothing"
             raise AirflowSkipException(message)
         return chunks
+
+    def changed(self, work: Work) -> Written | None:
+        """Return what an explicit window wrote, which has no `delete_missing` to tell it."""
+        return written(work) if work.request.window else None
 
 
 class Intra42RefetchOperator(Intra42Operator):
@@ -53,16 +61,36 @@ class Intra42RefetchOperator(Intra42Operator):
     def __init__(self, *, chunks: Sequence[int], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.chunks = chunks
+        self.outcome = ""
+
+    @property
+    def label(self) -> str:
+        """The chunks of this task, and once it has run, what they brought."""
+        first, last = self.chunks[0], self.chunks[-1]
+        chunks = f"chunk {first}" if first == last else f"chunks {first} to {last}"
+        return f"{chunks}: {self.outcome}" if self.outcome else chunks
 
     def run_step(self, context: Context, request: Request) -> dict[str, int]:
         """Refetch, and note what does not come back."""
         with self.work(context, request, _RESOURCE) as work:
-            refresh.refetch(work, self.chunks)
-            return work.counts.as_dict()
+            absent = refresh.refetch(work, self.chunks)
+            missing = f", {absent} missing" if absent else ""
+            self.outcome = f"{work.counts.updated} changed{missing}"
+            return work.outcome()
+
+    def changed(self, work: Work) -> Written | None:  # noqa: ARG002
+        """Return None: one event of `delete_missing`, instead of one by each mapped task."""
+        return None
 
 
 class Intra42DeleteMissingOperator(Intra42Operator):
-    """Ask a second time for what did not come back; delete it, or refuse a mass delete."""
+    """Ask a second time for what did not come back; delete it, or refuse a mass delete.
+
+    It also tells what the plan and the refetches before it have changed.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**with_outlets(kwargs, _RESOURCE))
 
     def run_step(self, context: Context, request: Request) -> dict[str, int]:
         """Delete what two complete answers did not show, each row with its tombstone.
@@ -75,4 +103,10 @@ class Intra42DeleteMissingOperator(Intra42Operator):
             raise AirflowSkipException(message)
         with self.work(context, request, _RESOURCE) as work:
             refresh.delete_missing(work)
-            return work.counts.as_dict()
+            return work.outcome()
+
+    def tells_for(self) -> Collection[str]:
+        """Return the ids of the plan and of the refetches before this task."""
+        silent = {Intra42PlanRefreshOperator.__name__, Intra42RefetchOperator.__name__}
+        before = self.get_flat_relatives(upstream=True) if self.has_dag() else ()
+        return [task.task_id for task in before if task.task_type in silent]

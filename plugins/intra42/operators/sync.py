@@ -10,6 +10,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowSkipException
 from intra42.catalog import graph
 from intra42.config import Request
 from intra42.errors import ConfigError
+from intra42.operators.assets import with_outlets
 from intra42.operators.base import Intra42Operator, identity_of
 from intra42.sync.opening import open_run
 from intra42.sync.primary import sync_primary
@@ -77,7 +78,7 @@ class Intra42SyncOperator(Intra42Operator):
     template_fields = ("resource",)
 
     def __init__(self, *, resource: str, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+        super().__init__(**with_outlets(kwargs, resource))
         self.resource = resource
 
     def run_step(self, context: Context, request: Request) -> dict[str, int]:
@@ -93,4 +94,4 @@ class Intra42SyncOperator(Intra42Operator):
             raise AirflowSkipException(message)
         with self.work(context, request, resource.name) as work:
             (sync_reference if reference else sync_primary)(work, resource)
-            return work.counts.as_dict()
+            return work.outcome()

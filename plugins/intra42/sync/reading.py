@@ -302,13 +302,19 @@ def store_all(work: Work, resource: Resource, seen: Sequence[Seen], trust: Trust
 
 
 def derive_from(work: Work, name: str, ids: list[int] | None, answer: Answer | None) -> int:
-    """Recompute what derives from the table `name` for these owners, or for all where None."""
-    return work.execute(
+    """Recompute what derives from the table `name` for these owners, or for all where None.
+
+    Runs inside the caller's transaction; counts the rows that changed, and returns how many.
+    """
+    followed = work.fetch(
         f"derive/from_{name}",
         ids=ids,
         synced_at=answer.date if answer else work.client.last_date,
         all_cursus_ids=list(work.config.all_cursus_ids),
     )
+    for table, rows in followed:
+        work.counts.followed(table, rows)
+    return sum(rows for _table, rows in followed)
 
 
 def lock(work: Work, resource: Resource) -> None:

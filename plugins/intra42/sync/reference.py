@@ -305,7 +305,13 @@ def _mark_listed(work: Work, reader: Reader, seen: set[int]) -> None:
         "partial": partial,
         "synced_at": work.client.last_date,
     }
-    rows = work.commit(lambda: work.connection.execute(statement, values).fetchall())
+
+    def step() -> list[tuple[bool]]:
+        found = work.connection.execute(statement, values).fetchall()
+        work.counts.changed(resource.name, updated=len(found))
+        return found
+
+    rows = work.commit(step)
     now_listed = sum(row[0] for row in rows)
     if rows:
         log.info(

@@ -94,8 +94,8 @@ def _chunks_a_task(work: Work, chunks: Sequence[object]) -> int:
     return max(worth, math.ceil(len(chunks) / _MAX_TASKS))
 
 
-def refetch(work: Work, chunks: Sequence[int]) -> None:
-    """Refetch the ids of `chunks`, and note which of them the API does not return.
+def refetch(work: Work, chunks: Sequence[int]) -> int:
+    """Refetch the ids of `chunks`, note which of them the API does not return, and how many.
 
     Raises:
         NoWitness: an answer held none of the ids asked for, not even one seen a moment ago.
@@ -103,15 +103,20 @@ def refetch(work: Work, chunks: Sequence[int]) -> None:
     lock_task(work)
     reader = Reader(work, graph.get(_RESOURCE))
     planned = iter(work.fetch("refresh/chunks", chunks=list(chunks)))
+    begun: list[_ChunkSeries] = []
 
     def more() -> Series | None:
         chunk, ids = next(planned, (0, ()))
-        return _ChunkSeries(work, reader, chunk, ids) if chunk else None
+        if not chunk:
+            return None
+        begun.append(_ChunkSeries(work, reader, chunk, ids))
+        return begun[-1]
 
     try:
         reader.read(more, Trust.DIRECT)
     finally:
         reader.report_notes()
+    return sum(series.absent for series in begun)
 
 
 class _ChunkSeries(IdsSeries):
@@ -119,6 +124,7 @@ class _ChunkSeries(IdsSeries):
 
     def __init__(self, work: Work, reader: Reader, chunk: int, ids: Sequence[int]) -> None:
         super().__init__(reader, ids)
+        self.absent = 0
         self._work = work
         self._chunk = chunk
 
@@ -133,6 +139,7 @@ class _ChunkSeries(IdsSeries):
         work = self._work
         returned = self.returned or absence.ask_beside_witness(work, self.reader, self.ids)
         absent = sorted(set(self.ids) - returned)
+        self.absent = len(absent)
         work.commit(lambda: work.execute("refresh/end_chunk", chunk=self._chunk, absent=absent))
         if absent:
             log.info(
@@ -173,11 +180,13 @@ def _delete_missing(work: Work, reader: Reader) -> None:
 
 
 def _remark_staleness(work: Work) -> None:
-    """Add to the closing line how long ago ongoing rows were seen to be as the mirror has them."""
+    """Say how long ago ongoing rows were seen to be as the mirror has them."""
     now = work.fetch("state/latest_clock")[0][0]
     found = work.fetch("refresh/staleness", now=now, cursus=list(work.config.refresh_cursus_ids))
     if found[0][0]:
-        half, most = (span(seconds) for seconds in found[0][0])
+        median_s, most_s = found[0][0]
+        work.figures |= {"verified_median_s": round(median_s), "verified_most_s": round(most_s)}
+        half, most = span(median_s), span(most_s)
         work.remarks.append(f"ongoing rows verified {half} ago (median), {most} ago (95 %)")
 
 

@@ -121,7 +121,7 @@ def _recorded(work: Work) -> Iterator[Work]:
 
 def _log_closing_line(work: Work, status: str) -> None:
     counts = work.counts
-    requests = work.client.usage.requests
+    requests = work.requests
     tables = ", ".join(
         f"{name} {sum(written)}" for name, written in sorted(counts.tables.items()) if any(written)
     )

@@ -34,7 +34,7 @@ class Counts:
     """Rows of one task so far; `dropped` are rows of users out of scope.
 
     `tables` has inserted, updated and deleted rows per table: a task also stores parents of its
-    rows and users who enter.
+    rows and users who enter, and rows of other tables follow its own.
     """
 
     pages: int = 0
@@ -55,8 +55,13 @@ class Counts:
         self.updated += updated
         self.deleted += deleted
 
+    def followed(self, table: str, updated: int) -> None:
+        """Count rows of `table` with a column that follows other rows, not a record of the API."""
+        before = self.tables.get(table, (0, 0, 0))
+        self.tables[table] = (before[0], before[1] + updated, before[2])
+
     def as_dict(self) -> dict[str, int]:
-        """Return the counts by name, for XCom."""
+        """Return the counts by name."""
         return {item.name: getattr(self, item.name) for item in fields(self) if item.type == "int"}
 
     def copy(self) -> Counts:
@@ -94,6 +99,8 @@ class Work:
     window_from: datetime | None = None
     window_to: datetime | None = None
     remarks: list[str] = field(default_factory=list)  # for the closing line
+    figures: dict[str, int] = field(default_factory=dict)  # more than the counts, for XCom
+    requests_before: int = 0  # of this attempt, before it waited for the quota
     staged: set[str] = field(default_factory=set)  # staging tables of this connection
     present: dict[str, set[int]] = field(default_factory=dict)  # reference rows known to exist
 
@@ -101,6 +108,11 @@ class Work:
     def config(self) -> Config:
         """The settings of this run."""
         return self.request.config
+
+    @property
+    def requests(self) -> int:
+        """Requests of this attempt so far."""
+        return self.requests_before + self.client.usage.requests
 
     @property
     def is_loader(self) -> bool:
@@ -156,6 +168,10 @@ class Work:
 
         return attempt()
 
+    def outcome(self) -> dict[str, int]:
+        """Return the counts by name, small enough for XCom."""
+        return {"requests": self.requests, **self.counts.as_dict(), **self.figures}
+
     def save_ledger(self) -> None:
         """Write the counters into this attempt's row of `sync_runs`."""
         if self.ledger_id is None:
@@ -184,11 +200,20 @@ class Work:
     def resume_ledger(self) -> None:
         """Go on counting where this attempt stopped to wait for the quota."""
         rows = self.fetch("state/resumed_ledger", id=self.ledger_id)
-        pages, records, unchanged, parked, size, retries, names, *written = rows[0]
-        self.counts = Counts(pages=pages, records=records, unchanged=unchanged, parked=parked)
-        for name, inserted, updated, deleted in zip(names, *written, strict=True):
-            self.counts.changed(name, inserted=inserted, updated=updated, deleted=deleted)
+        pages, records, unchanged, parked, size, retries, requests, *written = rows[0]
+        inserted, updated, deleted, names, by_table = written
+        self.counts = Counts(
+            pages=pages,
+            records=records,
+            inserted=inserted,
+            updated=updated,
+            unchanged=unchanged,
+            deleted=deleted,
+            parked=parked,
+            tables={name: tuple(row) for name, row in zip(names, by_table, strict=True)},
+        )
         self.client.usage.bytes, self.client.usage.retries_429 = size, retries
+        self.requests_before = requests
 
     def log_page(self, page: Page, table: str) -> None:
         """Say in the log what one page brought, and for which table if not the task's own."""

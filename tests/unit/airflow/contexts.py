@@ -6,6 +6,8 @@ from datetime import datetime
 from types import SimpleNamespace
 from typing import Any
 
+from airflow.sdk.execution_time.context import OutletEventAccessors
+
 
 def context(
     params: dict[str, Any] | None = None,
@@ -24,4 +26,5 @@ def context(
             run_type=run_type, data_interval_start=interval[0], data_interval_end=interval[1]
         ),
         "params": params or {},
+        "outlet_events": OutletEventAccessors(),
     }
