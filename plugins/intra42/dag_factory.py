@@ -79,6 +79,20 @@ Connections `intra42_api` and `intra42_db`, variable `intra42_config`; tables in
 Every attempt's requests and rows are in `intra42.sync_runs`.
 """
 
+_TABLE_DOC = """
+{title}
+
+* **Writes** {tables}: the asset of each gets an event when rows of it have changed.
+* **Reads** `{endpoint}`: {reads}{nightly}.
+* **Returns** (XCom) the numbers of its requests, and of rows inserted, updated, deleted, parked.
+* **Skipped?** The run reads an explicit window. **Green with 0 requests?** The nightly run has not
+  finished the first load. **Red?** The last line of the log says why; clear the task to go on.
+
+```sql
+select * from intra42.sync_runs where resource = '{name}' order by id desc limit 20
+```
+"""
+
 _TITLES = {
     "cursus": "All cursus.",
     "campuses": "All listed campuses, and stubs of those only mentioned.",
@@ -95,7 +109,13 @@ _TITLES = {
 
 
 def build_dag(
-    dag_id: str, *, schedule: str, title: str, what: str, reference: bool, tags: Iterable[str] = ()
+    dag_id: str,
+    *,
+    schedule: str,
+    title: str,
+    what: str,
+    reference: bool,
+    tags: Iterable[str] = (),
 ) -> DAG:
     """Return one of the mirror's DAGs.
 
@@ -165,7 +185,23 @@ def _add_tables(group: str, before: Iterable[BaseOperator], *, audit: bool) -> l
 
 def _sync_task(resource: Resource) -> BaseOperator:
     return Intra42SyncOperator(
-        task_id=resource.name, resource=resource.name, doc_md=_TITLES[resource.name]
+        task_id=resource.name, resource=resource.name, doc_md=_table_doc(resource)
+    )
+
+
+def _table_doc(resource: Resource) -> str:
+    tables = [resource.name, *(link.table for link in resource.links)]
+    return _TABLE_DOC.format(
+        title=_TITLES[resource.name],
+        tables=", ".join(f"`intra42.{table}`" for table in tables),
+        endpoint=resource.endpoint,
+        reads=f"what changed since the watermark, by `{resource.cursor_field}`"
+        if resource.cursor_field
+        else "all of it",
+        nightly="; all rows every night, because they also change silently"
+        if resource.silent
+        else "",
+        name=resource.name,
     )
 
 
@@ -179,8 +215,8 @@ def _add_refresh(before: Iterable[BaseOperator]) -> None:
         refetch = Intra42RefetchOperator.partial(
             task_id="refetch",
             doc_md="Refetches ongoing enrolments by id; finds levels recomputed silently.",
-            map_index_template="{{ 'chunk ' ~ task.chunks[0] if task.chunks | length == 1 "
-            "else 'chunks ' ~ task.chunks[0] ~ ' to ' ~ task.chunks[-1] }}",
+            # Airflow renders it again when the task has run.
+            map_index_template="{{ task.label }}",
             max_active_tis_per_dagrun=4,
         ).expand(chunks=plan.output)
         delete = Intra42DeleteMissingOperator(

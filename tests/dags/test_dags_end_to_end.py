@@ -90,7 +90,7 @@ def test_xcom_holds_only_counts_and_chunk_numbers(first_night: FirstNight) -> No
     assert xcoms["primary.users", -1]["inserted"] >= len(first_night.users)
 
 
-def test_a_mapped_refetch_is_labelled_with_its_chunks(loaded: Stack) -> None:
+def test_a_mapped_refetch_is_labelled_with_its_chunks_and_what_they_brought(loaded: Stack) -> None:
     loaded.configure(campus_ids=[loaded.sim.campus_id], refresh_chunk_size=1)
     run = loaded.incremental()
     chunks = sum(len(group) for group in run.xcoms["refresh_ongoing.plan", -1])
@@ -98,7 +98,7 @@ def test_a_mapped_refetch_is_labelled_with_its_chunks(loaded: Stack) -> None:
     labels = {
         item.map_index: item.rendered_map_index for item in run.tasks["refresh_ongoing.refetch"]
     }
-    assert labels[0] == f"chunks 1 to {each}"
+    assert labels[0] == f"chunks 1 to {each}: 0 changed"
     assert len(labels) == math.ceil(chunks / each) <= 12
 
 

@@ -1,0 +1,125 @@
+"""A note on each finished run: what happened, on Airflow's page of the run, without opening a log.
+
+A task cannot write the note of its run. The scheduler tells listeners of plugins when a run has
+ended, and what they write on the run is stored with its state: that costs no task and no request.
+The numbers are those that our tasks returned.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from airflow.listeners import hookimpl
+from airflow.models import DagRun, TaskInstance
+from airflow.models.xcom import XComModel
+from sqlalchemy import and_, select
+from sqlalchemy.orm import object_session
+
+from intra42.sync.refresh import span
+
+_LONGEST = 1000  # what Airflow's table of notes takes
+_REFETCH = "Intra42RefetchOperator"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outcome:
+    """What became of a task, and the counts it returned."""
+
+    task_id: str
+    task_type: str
+    failed: bool
+    counts: Mapping[str, Any]
+
+
+@hookimpl
+def on_dag_run_success(dag_run: DagRun, msg: str) -> None:  # noqa: ARG001  # as Airflow names it
+    """Write the note of a run that succeeded."""
+    _note(dag_run)
+
+
+@hookimpl
+def on_dag_run_failed(dag_run: DagRun, msg: str) -> None:  # noqa: ARG001
+    """Write the note of a run that failed."""
+    _note(dag_run)
+
+
+def _note(run: DagRun) -> None:
+    ours = {
+        task.task_id: task.task_type
+        for task in (run.dag.tasks if run.dag else ())
+        if task.task_type.startswith("Intra42")
+    }
+    written = run.dag_run_note
+    # A person's note stays.
+    if not ours or (written is not None and written.user_id is not None):
+        return
+    text = note_of(_outcomes(run, ours))
+    if written is None:
+        run.note = text
+    else:
+        written.content = text
+
+
+def _outcomes(run: DagRun, ours: Mapping[str, str]) -> list[Outcome]:
+    """Return what became of our tasks; of a mapped one, once for each of its instances."""
+    query = (
+        select(TaskInstance.task_id, TaskInstance.state, XComModel.value)
+        .outerjoin(
+            XComModel,
+            and_(
+                XComModel.dag_id == TaskInstance.dag_id,
+                XComModel.task_id == TaskInstance.task_id,
+                XComModel.run_id == TaskInstance.run_id,
+                XComModel.map_index == TaskInstance.map_index,
+                XComModel.key == "return_value",
+            ),
+        )
+        .where(
+            TaskInstance.dag_id == run.dag_id,
+            TaskInstance.run_id == run.run_id,
+            TaskInstance.task_id.in_(list(ours)),
+        )
+        .order_by(TaskInstance.task_id, TaskInstance.map_index)
+    )
+    # The scheduler's own session, which knows the run and must not be committed here.
+    session = object_session(run)
+    rows = session.execute(query) if session else ()
+    return [
+        Outcome(
+            task_id=task_id,
+            task_type=ours[task_id],
+            failed=state == "failed",
+            counts=counts if isinstance(counts, Mapping) else {},
+        )
+        for task_id, state, counts in rows
+    ]
+
+
+def note_of(outcomes: Iterable[Outcome]) -> str:
+    """Return what happened in a run, in a few short sentences."""
+    total: Counter[str] = Counter()
+    refetched = 0
+    failed: set[str] = set()
+    verified = ""
+    for outcome in outcomes:
+        counts = outcome.counts
+        total.update({name: count for name, count in counts.items() if isinstance(count, int)})
+        if outcome.failed:
+            failed.add(outcome.task_id)
+        if outcome.task_type == _REFETCH:
+            refetched += counts.get("updated", 0)
+        if "verified_median_s" in counts:
+            half, most = span(counts["verified_median_s"]), span(counts["verified_most_s"])
+            verified = f"Ongoing rows verified {half} ago (median), {most} ago (95 %)."
+    requests = "1 request" if total["requests"] == 1 else f"{total['requests']} requests"
+    sentences = (
+        f"Failed: {', '.join(sorted(failed))}." if failed else "",
+        f"{requests}: {total['inserted']} inserted, {total['updated']} updated, "
+        f"{total['deleted']} deleted, {total['parked']} parked.",
+        f"Found only by refetching: {refetched}." if refetched else "",
+        verified,
+    )
+    return " ".join(sentence for sentence in sentences if sentence)[:_LONGEST]

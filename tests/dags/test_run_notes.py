@@ -1,0 +1,89 @@
+"""What a person sees of a run without opening a log: its note, and the labels of mapped tasks."""
+
+from __future__ import annotations
+
+import re
+
+from airflow.models import DagRun
+from airflow.utils.session import create_session
+from sqlalchemy import select
+
+from intra42.run_notes import Outcome, note_of
+from tests.dags.stack import FirstNight, Stack
+
+COUNTS = re.compile(
+    r"(\d+) requests?: (\d+) inserted, (\d+) updated, (\d+) deleted, (\d+) parked\."
+)
+LEDGER = """
+    select sum(requests), sum(inserted), sum(updated), sum(deleted), sum(parked)
+    from intra42.sync_runs where run_id = %s
+"""
+
+
+def test_the_note_of_a_run_says_what_its_ledger_says(loaded: Stack) -> None:
+    world = loaded.sim.world
+    loaded.sim.clock.advance(minutes=15)
+    world.validate_project(world.students(loaded.sim.campus_id)[0].id, mark=100)
+    row = next(
+        row
+        for row in world.cursus_users
+        if row.cursus_id == 21
+        and world.ongoing(row)
+        and loaded.query("select 1 from intra42.cursus_users where id = %s", row.id)
+    )
+    world.set_level_silently(row.id, row.level + 1)
+    run = loaded.incremental()
+    assert run.state == "success"
+    found = COUNTS.match(run.note or "")
+    assert found, run.note
+    assert tuple(map(int, found.groups())) == loaded.query(LEDGER, run.run_id)[0]
+    assert "Found only by refetching: " in str(run.note)
+    assert "Ongoing rows verified 0 min ago (median), " in str(run.note)
+    (label,) = {item.rendered_map_index for item in run.tasks["refresh_ongoing.refetch"]}
+    refetched = run.xcoms["refresh_ongoing.refetch", 0]["updated"]
+    assert label == f"chunk 1: {refetched} changed"
+    assert refetched >= 1
+
+
+def test_the_note_of_a_failed_run_names_the_task_that_failed(loaded: Stack) -> None:
+    loaded.sim.clock.advance(minutes=15)
+    loaded.sim.faults.add("403", "/v2/projects_users", times=None)
+    run = loaded.incremental()
+    assert run.state == "failed"
+    assert str(run.note).startswith("Failed: primary.projects_users. ")
+
+
+def test_the_first_night_has_a_note(first_night: FirstNight) -> None:
+    assert COUNTS.match(first_night.run.note or "")
+
+
+def test_a_note_that_a_person_wrote_stays(loaded: Stack) -> None:
+    loaded.sim.clock.advance(minutes=15)
+    run = loaded.incremental()
+    with create_session() as session:
+        stored = session.scalars(select(DagRun).where(DagRun.run_id == run.run_id)).one()
+        stored.dag_run_note.content = "looked at it, fine"
+        stored.dag_run_note.user_id = "somebody"
+        session.flush()
+        stored.dag = _dag_of(run.run_id)
+        stored.set_state("success")
+        stored.notify_dagrun_state_changed(msg="success")
+        assert stored.note == "looked at it, fine"
+        stored.dag_run_note.user_id = None
+        stored.notify_dagrun_state_changed(msg="success")
+        assert COUNTS.match(str(stored.note))
+
+
+def _dag_of(run_id: str):  # type: ignore[no-untyped-def]
+    from airflow.models.serialized_dag import SerializedDagModel
+
+    del run_id
+    return SerializedDagModel.get_dag("intra42_incremental")
+
+
+def test_a_note_fits_into_airflows_column() -> None:
+    outcomes = [
+        Outcome(task_id=f"task_{number}", task_type="Intra42SyncOperator", failed=True, counts={})
+        for number in range(500)
+    ]
+    assert len(note_of(outcomes)) == 1000
