@@ -26,6 +26,7 @@ from intra42.errors import (
     RangeIgnored,
 )
 from intra42.hooks import Intra42Hook
+from intra42.operators import metrics
 from intra42.operators.assets import asset, is_ours
 from intra42.sync.session import attempt
 from intra42.sync.work import Identity, Work
@@ -104,7 +105,11 @@ class Intra42Operator(BaseOperator):
             loader=self.loader_dag_id,
             resource=resource,
         ) as work:
-            yield work
+            meter = metrics.Meter(work)
+            try:
+                yield work
+            finally:
+                meter.send()
             changed = self.changed(work)
         self._tell(context, changed)
 
@@ -139,6 +144,7 @@ class Intra42Operator(BaseOperator):
             return self.run_step(context, request_of(context, self.config_variable))
         except QuotaSpent as error:
             self.log.warning("%s; the task waits %.0f s without a slot", error, error.wait_s)
+            metrics.quota_wait(error.wait_s, self.dag_id, self.task_id)
             self.defer(
                 trigger=TimeDeltaTrigger(timedelta(seconds=max(1.0, error.wait_s))),
                 method_name="execute_again",

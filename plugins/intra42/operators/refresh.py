@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from airflow.sdk.exceptions import AirflowSkipException
 
 from intra42.config import Request
+from intra42.operators import metrics
 from intra42.operators.assets import with_outlets
 from intra42.operators.base import Intra42Operator
 from intra42.sync import refresh
@@ -74,6 +75,7 @@ class Intra42RefetchOperator(Intra42Operator):
         """Refetch, and note what does not come back."""
         with self.work(context, request, _RESOURCE) as work:
             absent = refresh.refetch(work, self.chunks)
+            metrics.refetched(work)
             missing = f", {absent} missing" if absent else ""
             self.outcome = f"{work.counts.updated} changed{missing}"
             return work.outcome()
