@@ -10,6 +10,7 @@ from airflow.sdk import DAG, BaseOperator, CronDataIntervalTimetable, Param, Tas
 
 from intra42.catalog import graph
 from intra42.catalog.model import Resource
+from intra42.notify import Callback, configured, summary
 from intra42.operators import (
     Intra42AuditOperator,
     Intra42DeleteMissingOperator,
@@ -116,6 +117,7 @@ def build_dag(
     what: str,
     reference: bool,
     tags: Iterable[str] = (),
+    on_failure_callback: Iterable[Callback] | None = None,
 ) -> DAG:
     """Return one of the mirror's DAGs.
 
@@ -126,7 +128,10 @@ def build_dag(
         what: what a run does, in Markdown.
         reference: whether the reference tables are read first.
         tags: more tags than `intra42`.
+        on_failure_callback: functions or notifiers that are called when a task has failed for good;
+            those that Airflow's configuration names if None, see `intra42.notify`.
     """
+    callbacks = configured() if on_failure_callback is None else list(on_failure_callback)
     with DAG(
         dag_id=dag_id,
         description=title,
@@ -139,6 +144,7 @@ def build_dag(
         render_template_as_native_obj=True,
         tags=["intra42", *tags],
         doc_md=_DOC.format(title=title, what=what),
+        user_defined_macros={"intra42_summary": summary},
         default_args={
             "owner": "intra42",
             "retries": 1,
@@ -146,6 +152,7 @@ def build_dag(
             "execution_timeout": timedelta(hours=12),
             # A skipped group must not skip what follows; a failed one must fail it.
             "trigger_rule": "none_failed",
+            "on_failure_callback": callbacks,
         },
     ) as dag:
         last: Iterable[BaseOperator] = [
