@@ -93,8 +93,9 @@ fmt: setup ## Format the code and sort its imports
 	$(BIN)/ruff format .
 
 .PHONY: docs
-docs: setup ## Write the README's table of resources from the catalogue
+docs: setup ## Write what follows from the catalogue: the README's tables, the dbt source
 	@PYTHONPATH=plugins $(BIN)/python -m dev.readme
+	@PYTHONPATH=plugins $(BIN)/python -m dev.dbt
 
 .PHONY: setup
 setup: $(STAMP) ## Make .venv and install requirements.lock (happens by itself)
