@@ -7,12 +7,12 @@ a function of one's own calls `summary(context)`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from pkgutil import resolve_name
 from typing import Any
 
 import jinja2
 from airflow.sdk.configuration import conf
 from airflow.sdk.exceptions import AirflowException
-from airflow.sdk.module_loading import import_string
 
 from intra42.errors import ConfigError, DataError, DeleteRefused, Intra42Error, RetriableApiError
 
@@ -80,7 +80,8 @@ def configured() -> list[Callback]:
     can import.
 
     Raises:
-        ImportError: there is no such module or name; Airflow shows that as an import error.
+        ImportError: there is no such module; Airflow shows that as an import error of our DAGs.
+        AttributeError: the module has no such name; shown likewise.
     """
     names = conf.get("intra42", "on_failure_callback", fallback="") or ""
-    return [import_string(name.strip()) for name in names.split(",") if name.strip()]
+    return [resolve_name(name.strip()) for name in names.split(",") if name.strip()]

@@ -10,15 +10,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.listeners import hookimpl
-from airflow.models import DagRun, TaskInstance
-from airflow.models.xcom import XComModel
 from sqlalchemy import and_, select
 from sqlalchemy.orm import object_session
 
 from intra42.sync.refresh import span
+
+if TYPE_CHECKING:
+    from airflow.models import DagRun
+    from sqlalchemy.orm import Session
 
 _LONGEST = 1000  # what Airflow's table of notes takes
 _REFETCH = "Intra42RefetchOperator"
@@ -52,19 +54,39 @@ def _note(run: DagRun) -> None:
         for task in (run.dag.tasks if run.dag else ())
         if task.task_type.startswith("Intra42")
     }
-    written = run.dag_run_note
-    # A person's note stays.
-    if not ours or (written is not None and written.user_id is not None):
+    if not ours:
         return
-    text = note_of(_outcomes(run, ours))
+    # The scheduler's own session knows the run and must not be committed here; `dag.test` has none.
+    session = object_session(run)
+    if session is not None:
+        _write(session, run, ours)
+        return
+    from airflow.utils.session import create_session
+
+    with create_session() as fresh:
+        _write(fresh, run, ours)
+
+
+def _write(session: Session, run: DagRun, ours: Mapping[str, str]) -> None:
+    # Workers load the plugin as well, and have no use for the scheduler's models.
+    from airflow.models.dagrun import DagRunNote
+
+    written = session.get(DagRunNote, run.id)
+    if written is not None and written.user_id is not None:
+        return  # a person's note stays
+    text = note_of(_outcomes(session, run, ours))
     if written is None:
-        run.note = text
-    else:
-        written.content = text
+        written = DagRunNote(content=text)
+        written.dag_run_id = run.id
+        session.add(written)
+    written.content = text
 
 
-def _outcomes(run: DagRun, ours: Mapping[str, str]) -> list[Outcome]:
+def _outcomes(session: Session, run: DagRun, ours: Mapping[str, str]) -> list[Outcome]:
     """Return what became of our tasks; of a mapped one, once for each of its instances."""
+    from airflow.models import TaskInstance
+    from airflow.models.xcom import XComModel
+
     query = (
         select(TaskInstance.task_id, TaskInstance.state, XComModel.value)
         .outerjoin(
@@ -84,9 +106,7 @@ def _outcomes(run: DagRun, ours: Mapping[str, str]) -> list[Outcome]:
         )
         .order_by(TaskInstance.task_id, TaskInstance.map_index)
     )
-    # The scheduler's own session, which knows the run and must not be committed here.
-    session = object_session(run)
-    rows = session.execute(query) if session else ()
+    rows = session.execute(query).all()
     return [
         Outcome(
             task_id=task_id,

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from airflow.sdk import Asset
 
 from intra42.catalog import graph
+from intra42.operators import Intra42SyncOperator
 from intra42.operators.assets import asset
 from tests.dags.environment import REPOSITORY
 from tests.dags.scheduler import deployed, run_scheduled, scheduled
@@ -61,6 +63,13 @@ def test_every_table_of_the_catalogue_is_the_outlet_of_its_task() -> None:
         assert outlets[task_id] == {f"intra42.{table}" for table in tables}
     assert outlets["refresh_ongoing.delete_missing"] == {"intra42.cursus_users"}
     assert (asset("users").name, asset("users").uri) == ("intra42.users", "intra42.users")
+
+
+def test_a_running_task_has_no_outlet_of_ours_before_it_has_changed_something() -> None:
+    theirs = Asset("theirs")
+    task = Intra42SyncOperator(task_id="sync", resource="users", outlets=[asset("users"), theirs])
+    assert task.prepare_for_execution().outlets == [theirs]
+    assert task.outlets == [asset("users"), theirs]
 
 
 def test_the_first_load_tells_of_every_table_it_filled(first_night: FirstNight) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 
 from airflow.models import DagRun
+from airflow.models.serialized_dag import SerializedDagModel
 from airflow.utils.session import create_session
 from sqlalchemy import select
 
 from intra42.run_notes import Outcome, note_of
-from tests.dags.stack import FirstNight, Stack
+from tests.dags.stack import INCREMENTAL, FirstNight, Stack
 
 COUNTS = re.compile(
     r"(\d+) requests?: (\d+) inserted, (\d+) updated, (\d+) deleted, (\d+) parked\."
@@ -18,6 +19,11 @@ LEDGER = """
     select sum(requests), sum(inserted), sum(updated), sum(deleted), sum(parked)
     from intra42.sync_runs where run_id = %s
 """
+
+
+def test_a_run_that_read_nothing_has_a_note_that_says_so(stack: Stack) -> None:
+    run = stack.incremental()
+    assert run.note == "0 requests: 0 inserted, 0 updated, 0 deleted, 0 parked."
 
 
 def test_the_note_of_a_run_says_what_its_ledger_says(loaded: Stack) -> None:
@@ -62,23 +68,12 @@ def test_a_note_that_a_person_wrote_stays(loaded: Stack) -> None:
     run = loaded.incremental()
     with create_session() as session:
         stored = session.scalars(select(DagRun).where(DagRun.run_id == run.run_id)).one()
-        stored.dag_run_note.content = "looked at it, fine"
-        stored.dag_run_note.user_id = "somebody"
-        session.flush()
-        stored.dag = _dag_of(run.run_id)
-        stored.set_state("success")
-        stored.notify_dagrun_state_changed(msg="success")
-        assert stored.note == "looked at it, fine"
-        stored.dag_run_note.user_id = None
-        stored.notify_dagrun_state_changed(msg="success")
-        assert COUNTS.match(str(stored.note))
-
-
-def _dag_of(run_id: str):  # type: ignore[no-untyped-def]
-    from airflow.models.serialized_dag import SerializedDagModel
-
-    del run_id
-    return SerializedDagModel.get_dag("intra42_incremental")
+        stored.dag = SerializedDagModel.get_dag(INCREMENTAL)
+        for author, note in (("somebody", "looked at it, fine"), (None, run.note)):
+            stored.dag_run_note.content = "looked at it, fine"
+            stored.dag_run_note.user_id = author
+            stored.notify_dagrun_state_changed(msg="success")
+            assert stored.note == note
 
 
 def test_a_note_fits_into_airflows_column() -> None:

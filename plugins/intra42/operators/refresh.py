@@ -110,5 +110,5 @@ class Intra42DeleteMissingOperator(Intra42Operator):
     def tells_for(self) -> Collection[str]:
         """Return the ids of the plan and of the refetches before this task."""
         silent = {Intra42PlanRefreshOperator.__name__, Intra42RefetchOperator.__name__}
-        before = self.get_flat_relatives(upstream=True) if self.has_dag() else ()
+        before = self.get_flat_relatives(upstream=True) if self.get_dag() else ()
         return [task.task_id for task in before if task.task_type in silent]
