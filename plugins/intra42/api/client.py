@@ -135,6 +135,11 @@ class IntraClient:
         return self._fetch(call, lambda reply: read_object(reply, call.label))
 
     @property
+    def base_url(self) -> str:
+        """Scheme, host and port of the API."""
+        return self._transport.base_url
+
+    @property
     def per_second(self) -> float:
         """Requests a second that are allowed, to all workers together."""
         return self._limiter.per_second

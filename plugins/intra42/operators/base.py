@@ -26,7 +26,7 @@ from intra42.errors import (
     RangeIgnored,
 )
 from intra42.hooks import Intra42Hook
-from intra42.operators import metrics
+from intra42.operators import lineage, metrics
 from intra42.operators.assets import asset, is_ours
 from intra42.sync.session import attempt
 from intra42.sync.work import Identity, Work
@@ -76,6 +76,7 @@ class Intra42Operator(BaseOperator):
         self.intra42_db_conn_id = intra42_db_conn_id
         self.config_variable = config_variable
         self.loader_dag_id = loader_dag_id
+        self._trace: lineage.Trace | None = None
 
     def execute(self, context: Context) -> Any:
         """Run the task; see the class for what happens when the quota is spent."""
@@ -111,6 +112,7 @@ class Intra42Operator(BaseOperator):
             finally:
                 meter.send()
             changed = self.changed(work)
+            self._trace = lineage.trace(work)
         self._tell(context, changed)
 
     def changed(self, work: Work) -> Written | None:
@@ -132,12 +134,18 @@ class Intra42Operator(BaseOperator):
         task.outlets = [outlet for outlet in self.outlets if not is_ours(outlet)]
         return task
 
+    def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:  # noqa: ARG002
+        """Return what OpenLineage's provider asks for after the task, None where nothing ran."""
+        return lineage.facets(self._trace) if self._trace else None
+
     def _tell(self, context: Context, changed: Written | None) -> None:
-        for table in sorted(changed.tables) if changed else ():
+        if changed is None:
+            return
+        for table in sorted(changed.tables):
             outlet = asset(table)
             # A new list: the task that the DAG knows has the other one.
             self.outlets = [*self.outlets, outlet]
-            context["outlet_events"][outlet].extra = changed.about(table)
+            context["outlet_events"][outlet].extra = dict(changed.about(table))
 
     def _guarded(self, context: Context) -> Any:
         try:
