@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from dev import requests
+from dev import privacy, requests
 from dev.settings import ROOT
 from intra42.catalog.graph import of_group
 from intra42.catalog.model import Link, Resource
@@ -75,6 +75,7 @@ def main() -> int:
     wanted = (
         (README, BEGIN, END, resource_table()),
         (requests.DOCUMENT, requests.BEGIN, requests.END, requests.tables()),
+        (privacy.DOCUMENT, privacy.BEGIN, privacy.END, privacy.table()),
     )
     for document, begin, end, table in wanted:
         text = document.read_text(encoding="utf-8")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from typing import Any
 
@@ -12,6 +13,10 @@ import pendulum
 from intra42.errors import ConfigError
 
 _MAX_ID = 2_147_483_647
+_LEAST_SECRET = 32
+_COLUMN = re.compile(r"[a-z_]+\.[a-z_]+")
+# Never shown, not even where they are wrong.
+_SECRETS = frozenset({"hash_secret"})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -21,6 +26,7 @@ class Config:
     `campus_ids` empty means the whole network. `lookback_minutes` is the overlap that each window
     reads again. `incremental_request_budget` and `nightly_audit_requests` count requests a run.
     `max_delete_share` is a fraction of the rows asked for, `max_delete_rows` a number of rows.
+    `hash_columns` are named `table.column`; `hash_secret` is the key they are hashed with.
     """
 
     campus_ids: tuple[int, ...] = ()
@@ -33,6 +39,8 @@ class Config:
     delete_missing: bool = True
     max_delete_share: float = 0.05
     max_delete_rows: int = 20
+    hash_columns: tuple[str, ...] = ()
+    hash_secret: str = field(default="", repr=False)
 
     @property
     def all_cursus_ids(self) -> tuple[int, ...]:
@@ -105,6 +113,23 @@ def _flag(value: Any) -> bool:
     return value
 
 
+def _texts(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list | tuple):
+        raise TypeError
+    if not all(isinstance(text, str) and _COLUMN.fullmatch(text) for text in value):
+        raise ValueError
+    return tuple(dict.fromkeys(value))
+
+
+def _secret(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    # The UI shows a secret as stars, and stores the stars if the form is saved so.
+    if value and (len(value) < _LEAST_SECRET or not value.strip("* ")):
+        raise ValueError
+    return value
+
+
 _RULES: dict[str, tuple[Callable[[Any], Any], str]] = {
     "campus_ids": _ids(0),
     "cursus_ids": _ids(1),
@@ -116,6 +141,12 @@ _RULES: dict[str, tuple[Callable[[Any], Any], str]] = {
     "delete_missing": (_flag, "true or false"),
     "max_delete_share": (_share, "a fraction from 0 to 1"),
     "max_delete_rows": _number(0, 10_000_000, "rows"),
+    "hash_columns": (_texts, 'a list of columns such as ["users.email"]'),
+    "hash_secret": (
+        _secret,
+        f"a text of at least {_LEAST_SECRET} characters (save the variable with the real one "
+        "where the form shows stars)",
+    ),
 }
 
 
@@ -128,9 +159,14 @@ def parse_config(values: Any, *, where: str = "intra42_config") -> Config:
     if values is None:
         return Config()
     if not isinstance(values, Mapping):
-        message = f'{where} must be a JSON object such as {{"campus_ids": [1]}}, not {values!r}'
+        kind = type(values).__name__
+        message = f'{where} must be a JSON object such as {{"campus_ids": [1]}}, not of type {kind}'
         raise ConfigError(message)
-    return replace(Config(), **{key: _checked(key, values[key], where) for key in values})
+    config = replace(Config(), **{key: _checked(key, values[key], where) for key in values})
+    if config.hash_columns and not config.hash_secret:
+        message = f"{where}: hash_columns needs hash_secret, {_RULES['hash_secret'][1]}"
+        raise ConfigError(message)
+    return config
 
 
 def _checked(key: str, value: Any, where: str) -> Any:
@@ -144,7 +180,8 @@ def _checked(key: str, value: Any, where: str) -> Any:
     try:
         return check(value)
     except (TypeError, ValueError):
-        message = f"{where}: {key} is {value!r}, but must be {allowed}"
+        shown = "not shown here" if key in _SECRETS else repr(value)
+        message = f"{where}: {key} is {shown}, but must be {allowed}"
         raise ConfigError(message) from None
 
 

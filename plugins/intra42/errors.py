@@ -9,6 +9,7 @@
 | FatalApiError       | nobody: a retry cannot help, the task fails now                 |
 | NotFound            | the caller: one record or path is not there                     |
 | DataError           | the task is red, nothing was loaded past the error              |
+| SettingsChanged     | the task's retry, which reads the new settings                  |
 | DeleteRefused       | a person: looks at the numbers, sets `allow_mass_delete` or not |
 """
 
@@ -81,6 +82,10 @@ class NotAscending(DataError):
 
 class NoWitness(DataError):
     """A refetch by id returned none of the ids asked for, so absence proves nothing."""
+
+
+class SettingsChanged(Intra42Error):
+    """`hash_columns` or `hash_secret` changed while the task worked; nothing more was written."""
 
 
 class DeleteRefused(Intra42Error):

@@ -19,7 +19,7 @@ unchecked as (
 ),
 buried as (
   insert into intra42.tombstones
-    (resource, id, row, reason, dag_id, run_id, scope, deleted_at, seq)
+    (resource, id, row, reason, dag_id, run_id, scope, deleted_at, seq, row_seq)
   select
     %(resource)s,
     e.id,
@@ -29,7 +29,8 @@ buried as (
     %(run_id)s,
     coalesce(u.campus_id::text, 'none') {cursus},
     %(deleted_at)s,
-    e.proof_seq
+    e.proof_seq,
+    e._seq
   from gone as e
   join intra42.users as u on u.id = e.user_id
 )

@@ -3,7 +3,7 @@ select count(*)
 from intra42.users as u
 where u.kind = 'student'
   and u.alumni is false
-  and u.login not like '3b3-%%'
+  and not exists (select 1 from intra42.anonymised_users as a where a.user_id = u.id)
   and (%(campuses)s::bigint[] is null or u.campus_id = any(%(campuses)s::bigint[]))
   and exists (
     select 1 from intra42.cursus_users as e where e.user_id = u.id and e.cursus_id = %(cursus_id)s

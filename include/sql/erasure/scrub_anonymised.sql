@@ -1,6 +1,6 @@
 -- Old values of accounts that are anonymised now, in what was put aside or buried.
 with anonymised as (
-  select id from intra42.users where login like '3b3-%%'
+  select user_id as id from intra42.anonymised_users
 ),
 parked as (
   delete from intra42.parked_records as p

@@ -41,7 +41,8 @@ class Column:
     """One column: its name and type, and the keys that lead to its value in a record.
 
     The path element `..` is the record that this one is embedded in. A `required` value that is
-    missing parks the record, because the row would be useless or break a constraint.
+    missing parks the record, because the row would be useless or break a constraint. A `compared`
+    value is looked at by the mirror's own statements, so it cannot be stored hashed.
     """
 
     name: str
@@ -49,6 +50,12 @@ class Column:
     path: tuple[str, ...]
     required: bool = False
     source: Source = Source.RECORD
+    compared: bool = False
+
+    @property
+    def can_be_hashed(self) -> bool:
+        """Tell whether `hash_columns` may name it: text of the API's that nothing here reads."""
+        return self.type is Type.TEXT and self.source is Source.RECORD and not self.compared
 
 
 @dataclass(frozen=True, slots=True)

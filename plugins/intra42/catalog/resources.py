@@ -9,10 +9,18 @@ from __future__ import annotations
 from intra42.catalog.model import Column, Link, Ref, Resource, Source, Strangers, Type
 
 
-def _columns(type_: Type, names: str, *, required: bool = False) -> tuple[Column, ...]:
+def _columns(
+    type_: Type, names: str, *, required: bool = False, compared: bool = False
+) -> tuple[Column, ...]:
     """Return columns whose key in the record is their name, or their name with a question mark."""
     return tuple(
-        Column(name=name.rstrip("?"), type=type_, path=(name,), required=required)
+        Column(
+            name=name.rstrip("?"),
+            type=type_,
+            path=(name,),
+            required=required,
+            compared=compared,
+        )
         for name in names.split()
     )
 
@@ -49,7 +57,8 @@ CAMPUSES = Resource(
     listed=True,
     columns=(
         *_ID,
-        *_columns(Type.TEXT, "name time_zone"),
+        *_columns(Type.TEXT, "name", compared=True),
+        *_columns(Type.TEXT, "time_zone"),
         _at("language_id", Type.BIGINT, "language", "id"),
         _at("language_name", Type.TEXT, "language", "name"),
         _at("language_identifier", Type.TEXT, "language", "identifier"),
@@ -144,7 +153,8 @@ USERS = Resource(
     columns=(
         *_ID,
         *_columns(Type.TEXT, "email login first_name last_name usual_full_name usual_first_name"),
-        *_columns(Type.TEXT, "url phone displayname kind"),
+        *_columns(Type.TEXT, "url phone displayname"),
+        *_columns(Type.TEXT, "kind", compared=True),
         _at("image_link", Type.TEXT, "image", "link"),
         *(
             _at(f"image_{size}", Type.TEXT, "image", "versions", size)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 from airflow.providers.standard.triggers.temporal import TimeDeltaTrigger
 from airflow.sdk import BaseOperator, Variable
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
+from airflow.sdk.log import mask_secret
 
 from intra42.config import Request, Window, parse_request
 from intra42.errors import (
@@ -210,7 +211,10 @@ def _read_variable(name: str) -> Any:
             raise AirflowException(message)
         return None
     try:
-        return json.loads(text)
+        values = json.loads(text)
     except ValueError as error:
         message = f"The Airflow variable {name} is not valid JSON: {error}"
         raise ConfigError(message) from error
+    if isinstance(values, dict) and values.get("hash_secret"):
+        mask_secret(values["hash_secret"])
+    return values

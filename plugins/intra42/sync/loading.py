@@ -6,9 +6,10 @@ import hashlib
 import json
 import logging
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from functools import cache
+from typing import Any
 
 from psycopg import errors, sql
 from psycopg.types.json import Jsonb
@@ -21,6 +22,8 @@ from intra42.sync.rows import Row, Unfit, payload
 from intra42.sync.work import Work
 
 log = logging.getLogger(__name__)
+
+_ANONYMISED = "3b3-"
 
 
 class Trust(StrEnum):
@@ -111,23 +114,36 @@ def _merge(
         **work.names,
         "resource": resource.name,
         "all_cursus_ids": list(work.config.all_cursus_ids),
+        "anonymised": _anonymised(resource, seen),
+        "reread_seq": work.hashing.reread.get(resource.name),
     }
+    stored = work.hashing.storing(resource)
     if resource.name not in work.staged:
         work.connection.execute(statements["stage"])
         work.staged.add(resource.name)
     with work.connection.cursor() as cursor, cursor.copy(statements["copy"]) as copy:
         for row, answer in seen:
-            copy.write_row((*row.values, answer.date, answer.seq))
+            copy.write_row((*stored(row.values), answer.date, answer.seq))
     # One exchange with the server for all that follows the COPY.
     with work.connection.pipeline():
         merged = work.connection.execute(statements["merge"], values)
         work.connection.execute(statements["restore"], values)
         work.connection.execute(statements["unpark"], values)
+        if "note_anonymised" in statements:
+            work.connection.execute(statements["note_anonymised"], values)
         # The next batch of this transaction finds the stage empty.
         work.connection.execute(statements["empty_stage"])
     inserted, updated = merged.fetchone() or (0, 0)
     work.counts.changed(resource.name, inserted=inserted, updated=updated)
     work.counts.unchanged += len(seen) - inserted - updated
+
+
+def _anonymised(resource: Resource, seen: Sequence[Seen]) -> list[int]:
+    """Return the users whose login says that the API has anonymised them."""
+    if resource.name != "users":
+        return []
+    login = resource.column_names.index("login")
+    return [row.id for row, _ in seen if (row.values[login] or "").startswith(_ANONYMISED)]
 
 
 @cache
@@ -164,6 +180,8 @@ def _statements(name: str, trust: Trust, absent: frozenset[str]) -> dict[str, by
         "unpark": compose("load/unpark", **lists),
         "empty_stage": compose("load/empty_stage", **lists),
     }
+    if name == "users":
+        composed["note_anonymised"] = compose("load/note_anonymised", **lists)
     return {key: statement.as_bytes() for key, statement in composed.items()}
 
 
@@ -204,17 +222,24 @@ def park(work: Work, resource: Resource, unfit: Iterable[Unfit], answer: Answer)
             "unknown" if item.id is None else item.id,
             item.reason,
         )
-        text = json.dumps(item.payload, sort_keys=True)
-        digest = hashlib.sha256(text.encode()).hexdigest()
+        kept = work.hashing.payload(resource, item.payload)
         work.execute(
             "load/park",
             resource=resource.name,
             id=item.id,
-            fingerprint=digest if item.id is None else str(item.id),
-            payload=Jsonb(item.payload),
+            fingerprint=fingerprint(item.id, kept),
+            payload=Jsonb(kept),
             reason=item.reason,
             seen_at=answer.date,
+            seq=answer.seq,
         )
+
+
+def fingerprint(number: int | None, kept: Mapping[str, Any]) -> str:
+    """Return by what a parked record is known: its id, or a hash of its payload."""
+    if number is not None:
+        return str(number)
+    return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
 
 
 def existing(work: Work, name: str, ids: Iterable[int]) -> set[int]:

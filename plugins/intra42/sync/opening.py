@@ -6,6 +6,7 @@ import logging
 
 from intra42.config import Request
 from intra42.statements import read
+from intra42.sync.hashing import chosen
 from intra42.sync.schema import migrate
 from intra42.sync.session import ApiSettings, Connect
 from intra42.sync.work import Identity
@@ -17,9 +18,11 @@ def open_run(connect: Connect, api: ApiSettings, identity: Identity, request: Re
     """Migrate the schema, prove that the API lets us in, and note where the run starts.
 
     Raises:
+        ConfigError: `hash_columns` names a column that cannot be hashed.
         FatalApiError: the API refuses the client id or secret.
         psycopg.OperationalError: the warehouse cannot be reached.
     """
+    chosen(request.config)
     with connect() as connection:
         connection.autocommit = True
         migrate(connection)

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from intra42.catalog.model import Resource
 from intra42.config import Window
 from intra42.errors import NoWitness
-from intra42.sync import absence, history, window
+from intra42.sync import absence, history, rewriting, window
 from intra42.sync.legs import FutureWatermark, Job, Leg, begin_leg, run_job
 from intra42.sync.reading import Reader, derive_from, lock
 from intra42.sync.window import Scope
@@ -32,6 +32,7 @@ def sync_primary(work: Work, resource: Resource) -> None:
             _continue(work, reader)
         history.drain(work, reader)
         _finish_drained(work, reader)
+        rewriting.reread(work, resource, reader.read_ids)
         _retry_parked(work, reader)
     finally:
         reader.report_notes()

@@ -16,6 +16,7 @@ from intra42.api.pagination import Page, keyset, numbered
 from intra42.catalog.model import Resource
 from intra42.errors import NotFound
 from intra42.statements import compose, table
+from intra42.sync import rewriting
 from intra42.sync.loading import Trust, existing, park
 from intra42.sync.parents import cut_all, fetch_by_id, replace_links, resolve, set_links
 from intra42.sync.reading import Reader, lock, store
@@ -39,6 +40,8 @@ def sync_reference(work: Work, resource: Resource) -> None:
         else:
             seen = _read_all(work, reader, resource.endpoint)
         _reread_unlisted(work, resource, seen)
+        # What was not listed has just been asked for.
+        rewriting.reread(work, resource, None)
         if resource.listed:
             _mark_listed(work, reader, seen)
     finally:

@@ -17,6 +17,7 @@ from intra42.api.limiter import PostgresLimiter
 from intra42.config import Request
 from intra42.errors import QuotaSpent
 from intra42.statements import read
+from intra42.sync import hashing, rewriting
 from intra42.sync.work import Connection, Identity, Work
 
 log = logging.getLogger(__name__)
@@ -105,6 +106,8 @@ def attempt(
 def _recorded(work: Work) -> Iterator[Work]:
     status = "failed"
     try:
+        work.hashing = hashing.agree(work.connection, work.config, may_restore=work.is_nightly)
+        rewriting.rewrite(work)
         yield work
         status = "success"
     except QuotaSpent:

@@ -16,6 +16,7 @@ from intra42.api.client import IntraClient
 from intra42.api.pagination import Page
 from intra42.config import Config, Request
 from intra42.statements import read
+from intra42.sync.hashing import Hashing
 
 log = logging.getLogger(__name__)
 
@@ -94,6 +95,7 @@ class Work:
     request: Request
     loader: str
     resource: str = ""
+    hashing: Hashing = field(default_factory=Hashing)
     ledger_id: int | None = None
     counts: Counts = field(default_factory=Counts)
     window_from: datetime | None = None
@@ -120,6 +122,11 @@ class Work:
         return self.identity.dag_id == self.loader
 
     @property
+    def is_nightly(self) -> bool:
+        """Tell whether this is a run of the loader that is about everything there is."""
+        return self.is_loader and self.request.window is None
+
+    @property
     def names(self) -> dict[str, str]:
         """The parameters that say who writes."""
         return {"dag_id": self.identity.dag_id, "run_id": self.identity.run_id}
@@ -137,6 +144,9 @@ class Work:
 
         Two DAGs write beside each other, so a deadlock is possible, if rare: one of the two is
         undone by the database and simply repeated here.
+
+        Raises:
+            SettingsChanged: what is stored hashed has changed since this attempt began.
         """
 
         @tenacity.retry(
@@ -156,6 +166,7 @@ class Work:
             before = self.counts.copy()
             try:
                 with self.connection.transaction():
+                    self.hashing.hold(self.connection)
                     result = step()
                     self.save_ledger()
             except BaseException:

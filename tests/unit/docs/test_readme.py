@@ -25,7 +25,7 @@ from intra42.hooks.intra42 import DEFAULT_BASE_URL, settings_of
 from intra42.statements import read
 from intra42.sync.schema import migrate
 
-DOCUMENTS = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/api.md")
+DOCUMENTS = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/api.md", "docs/privacy.md")
 MOST_BYTES_OF_A_PICTURE = 300_000
 USER, ENROLMENT = 77, 123456
 

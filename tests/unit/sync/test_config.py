@@ -24,6 +24,8 @@ def test_an_absent_variable_means_the_defaults():
         "delete_missing": True,
         "max_delete_share": 0.05,
         "max_delete_rows": 20,
+        "hash_columns": (),
+        "hash_secret": "",
     }
 
 
@@ -39,6 +41,8 @@ def test_every_key_can_be_set():
         "delete_missing": False,
         "max_delete_share": 1,
         "max_delete_rows": 0,
+        "hash_columns": ["users.email", "users.login"],
+        "hash_secret": "s" * 32,
     }
     config = parse_config(values)
     assert {key: getattr(config, key) for key in values} == {
@@ -70,6 +74,7 @@ def test_ids_given_twice_count_once_and_keep_their_order():
         ("delete_missing", ["true", 1, 0, None], "true or false"),
         ("max_delete_share", [-0.1, 1.1, "5%", True, None, float("nan")], "a fraction from 0 to 1"),
         ("max_delete_rows", [-1, 10**8, 1.0], "rows from 0 to 10000000"),
+        ("hash_columns", ["users.email", ["email"], [1], [None], None, ["a.b.c"]], "a list of col"),
     ],
 )
 def test_a_bad_value_names_the_key_and_what_is_allowed(key, values, allowed):
@@ -79,6 +84,23 @@ def test_a_bad_value_names_the_key_and_what_is_allowed(key, values, allowed):
         message = str(error.value)
         assert message.startswith(f"intra42_config: {key} is {value!r}, but must be")
         assert allowed in message
+
+
+@pytest.mark.parametrize("value", ["", "short", "s" * 31, "*" * 64, 5, None, ["s" * 32]])
+def test_a_bad_key_is_refused_and_not_shown(value):
+    with pytest.raises(ConfigError) as error:
+        parse_config({"hash_columns": ["users.email"], "hash_secret": value})
+    assert "hash_secret" in str(error.value)
+    assert "at least 32 characters" in str(error.value)
+    assert not value or repr(value) not in str(error.value)
+
+
+def test_hashed_columns_need_a_key_and_a_key_may_wait_for_columns():
+    with pytest.raises(ConfigError, match="hash_columns needs hash_secret"):
+        parse_config({"hash_columns": ["users.email"]})
+    config = parse_config({"hash_secret": "s" * 32})
+    assert config.hash_columns == ()
+    assert "sss" not in repr(config)
 
 
 def test_an_unknown_key_is_named_beside_those_that_are_allowed():

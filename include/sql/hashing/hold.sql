@@ -1,0 +1,1 @@
+select intra42.hold_hashing()
