@@ -7,6 +7,9 @@ unchecked as (
 unqueued as (
   delete from intra42.history_queue as q using gone where q.user_id = gone.id
 ),
+forgotten as (
+  delete from intra42.cursus_users_levels as h using gone where h.user_id = gone.id
+),
 unparked as (
   delete from intra42.parked_records as p
   using gone

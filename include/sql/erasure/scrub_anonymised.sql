@@ -1,4 +1,4 @@
--- Old values of accounts that are anonymised now, in what was put aside or buried.
+-- Old values of accounts that are anonymised now, in what was put aside, buried or recorded.
 with anonymised as (
   select user_id as id from intra42.anonymised_users
 ),
@@ -6,6 +6,9 @@ parked as (
   delete from intra42.parked_records as p
   using anonymised as a
   where p.resource = 'users' and p.id = a.id
+),
+forgotten as (
+  delete from intra42.cursus_users_levels as h using anonymised as a where h.user_id = a.id
 )
 update intra42.tombstones as t
 set row = jsonb_build_object('id', t.id)

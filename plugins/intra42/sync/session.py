@@ -68,6 +68,10 @@ def attempt(
     try:
         connection.execute(read("api/notice_lost_client"))
         connection.execute(read("state/in_utc"))
+        connection.execute(
+            read("state/introduce"),
+            {"dag_id": identity.dag_id, "loads": identity.dag_id == loader},
+        )
         ledger_id = _begin_ledger(connection, identity, resource)
         limiter = PostgresLimiter(
             connect,
