@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from dev import privacy, requests
 from dev.settings import ROOT
-from intra42.catalog.graph import of_group
+from intra42.catalog.graph import embedded_in, of_group
 from intra42.catalog.model import Link, Resource
 
 README = ROOT / "README.md"
@@ -23,17 +23,19 @@ def resource_table() -> str:
     for group in ("reference", "primary"):
         for resource in of_group(group):
             rows.append(_row(resource))
+            rows += [_row(inner) for inner in embedded_in(resource.name)]
             rows += [_link_row(resource, link) for link in resource.links]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
 def _row(resource: Resource) -> list[str]:
     references = [f"`{ref.column}` → `{ref.table}`" for ref in resource.references]
+    owner = f"with `{resource.embedded_in}`" if resource.embedded_in else ""
     return [
         f"`{resource.name}`",
-        f"`{resource.endpoint}`",
+        owner or f"`{resource.endpoint}`",
         "`id`",
-        _cursor(resource),
+        owner or _cursor(resource),
         ", ".join(references),
     ]
 

@@ -18,6 +18,7 @@ TABLES = (
     "cursus",
     "campuses",
     "projects",
+    "project_sessions",
     "cursus_projects",
     "campus_projects",
     "achievements",

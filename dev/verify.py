@@ -23,7 +23,7 @@ _KEYS = {
     "campus_projects": ("campus_id", "project_id"),
     "campus_achievements": ("campus_id", "achievement_id"),
 }
-_KEPT_FOR_EVER = {"campuses", "projects", "achievements", "coalitions"}
+_KEPT_FOR_EVER = {"campuses", "projects", "project_sessions", "achievements", "coalitions"}
 
 
 def compare(connection: psycopg.Connection[Any], truth: Truth) -> list[str]:

@@ -22,9 +22,9 @@ from intra42.api.model import Answer
 from intra42.catalog import graph
 from intra42.catalog.model import Resource
 from intra42.config import parse_request
+from intra42.sync.embedded import cut_all
 from intra42.sync.loading import Trust
 from intra42.sync.opening import open_run
-from intra42.sync.parents import cut_all
 from intra42.sync.reading import store
 from intra42.sync.rows import Cutter, Row
 from intra42.sync.session import ApiSettings, attempt

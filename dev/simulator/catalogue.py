@@ -100,7 +100,12 @@ def add_projects(store: Store, rng: random.Random, count: int, others: int) -> N
                 position=number % 7,
                 cursus_ids=cursus_ids,
                 campus_ids=tuple(campuses + (hidden[:2] if number % 11 == 0 else [])),
-                session_campus_ids=(None, *campuses[: number % 3]),
+                session_campus_ids=(
+                    None,
+                    *campuses[: number % 3],
+                    *(hidden[2:3] if number % 11 == 5 else []),
+                ),
+                session_cursus_id=1 if number % 13 == 4 else None,
                 listed=number % 37 != 36,
             )
         )

@@ -91,29 +91,39 @@ def _project_link(row: Project) -> Json:
 
 
 def _session(row: Project, number: int, campus_id: int | None) -> Json:
+    """Show a session; by its number it has this or that filled in, as upstream."""
+    bare = number == 1
+    own = row.cursus_ids[0] if row.cursus_ids else None
     return {
         "id": row.id * 100 + number,
-        "solo": number == 0,
-        "begin_at": None,
-        "end_at": None,
-        "estimate_time": "7 days",
-        "difficulty": row.difficulty,
-        "objectives": ["Unix logic", "Rigor"],
-        "description": f"Invented summary of {row.name}.",
-        "duration_days": None,
-        "terminating_after": None,
+        "solo": None if bare else number == 0,
+        "begin_at": iso(row.created_at + 30 * DAY) if number == 2 else None,
+        "end_at": iso(row.created_at + 60 * DAY) if number == 2 else None,
+        "estimate_time": (None, 604_800, "3 hours", "7 days")[(row.id + number) % 4],
+        "difficulty": None if bare else row.difficulty,
+        "objectives": None if bare else ["Unix logic", "Rigor"],
+        "description": None if bare else f"Invented summary of {row.name}.",
+        "duration_days": 365 if bare else None,
+        "terminating_after": 14 if number == 2 else None,
         "project_id": row.id,
         "campus_id": campus_id,
-        "cursus_id": row.cursus_ids[0] if row.cursus_ids else None,
+        "cursus_id": own if row.session_cursus_id is None else row.session_cursus_id,
         "created_at": iso(row.created_at),
         "updated_at": iso(row.created_at + number * DAY),
-        "max_people": None,
-        "is_subscriptable": True,
-        "scales": [{"id": row.id * 7, "correction_number": 3, "is_primary": True}],
-        "uploads": [],
+        "max_people": 42 if number == 2 else None,
+        "is_subscriptable": not bare,
+        "scales": [] if bare else [{"id": row.id * 7, "correction_number": 3, "is_primary": True}],
+        "uploads": [] if bare else [{"id": row.id * 3, "name": "Moulinette"}],
         "team_behaviour": "user",
         "commit": None,
     }
+
+
+def sessions(row: Project) -> list[Json]:
+    """Show the sessions of a project."""
+    return [
+        _session(row, number, campus_id) for number, campus_id in enumerate(row.session_campus_ids)
+    ]
 
 
 def project(store: Store, row: Project) -> Json:
@@ -138,10 +148,7 @@ def project(store: Store, row: Project) -> Json:
         "cursus": [cursus(store, found) for found in cursuses if found],
         "campus": [nested_campus(found, row.id) for found in campuses if found],
         "videos": [],
-        "project_sessions": [
-            _session(row, number, campus_id)
-            for number, campus_id in enumerate(row.session_campus_ids)
-        ],
+        "project_sessions": sessions(row),
     }
 
 

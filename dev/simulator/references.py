@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from dev.simulator.clock import to_datetime
-from dev.simulator.reference_shapes import LANGUAGES, short_achievement
+from dev.simulator.clock import to_datetime, to_ms
+from dev.simulator.reference_shapes import LANGUAGES, sessions, short_achievement
 from dev.simulator.rows import Achievement, Campus, Coalition, Project
 from dev.simulator.world import World
 
@@ -54,6 +54,11 @@ def reference_tables(
         "cursus": {row.id: _cursus(row) for row in world.cursuses},
         "campuses": {row.id: _campus(world, row) for row in world.campuses.everything()},
         "projects": {row.id: _project(world, scope, row) for row in world.projects.everything()},
+        "project_sessions": {
+            session["id"]: session
+            for row in world.projects.everything()
+            for session in _sessions(world, row)
+        },
         "achievements": {
             row.id: _achievement(world, scope, row) for row in world.achievements.everything()
         },
@@ -61,7 +66,9 @@ def reference_tables(
             row.id: _coalition(world, scope, row) for row in world.coalitions.everything()
         },
     }
-    needed: Keys = {name: _mentioned(rows, required, name) for name in tables}
+    needed: Keys = {
+        name: _mentioned(rows, required, name) for name in tables if name != "project_sessions"
+    }
     needed["cursus"] |= set(scope.all_cursus_ids)
     chosen = set(scope.campus_ids)
     for name in ("projects", "achievements"):
@@ -78,6 +85,7 @@ def reference_tables(
     }
     needed["coalitions"] |= {key for key, row in tables["coalitions"].items() if row.get("listed")}
     _add_links(world, scope, tables, needed)
+    _add_sessions(tables, needed)
     for key in needed["coalitions"]:
         place = coalition_place(world, key)
         if place[0] is not None and place[1] is not None:
@@ -85,11 +93,11 @@ def reference_tables(
             needed["cursus"].add(place[1])
     for name, keys in needed.items():
         for key in keys - tables[name].keys():
-            tables[name][key] = {"id": key, "listed": False}
+            tables[name][key] = {"id": key} | ({} if name == "cursus" else {"listed": False})
     stubs: Keys = {
         name: {key for key, row in table.items() if row.get("listed") is not True}
         for name, table in tables.items()
-        if name != "cursus"
+        if name not in {"cursus", "project_sessions"}
     }
     return tables, needed, stubs
 
@@ -197,6 +205,54 @@ def _project(world: World, scope: Scope, row: Project) -> Row:
     # A project found by id that no configured cursus lists may be called either.
     inside = set(scope.cursus_ids) & set(row.cursus_ids)
     return values | ({"listed": True} if inside else {})
+
+
+_SESSION_COLUMNS = [
+    "id",
+    "project_id",
+    "campus_id",
+    "cursus_id",
+    "solo",
+    "difficulty",
+    "description",
+    "duration_days",
+    "max_people",
+    "is_subscriptable",
+    "team_behaviour",
+    "commit",
+]
+
+
+def _sessions(world: World, project: Project) -> list[Row]:
+    """Return the sessions of a project; of a hidden one no more than whose they are."""
+    shown = world.lists_project(project)
+    return [
+        {
+            **{column: session[column] for column in _SESSION_COLUMNS},
+            **{
+                column: None if session[column] is None else str(session[column])
+                for column in ("estimate_time", "terminating_after")
+            },
+            **{
+                column: to_datetime(to_ms(session[column]))
+                for column in ("begin_at", "end_at", "created_at", "updated_at")
+            },
+            "listed": True,
+        }
+        if shown
+        else {"id": session["id"], "project_id": project.id}
+        for session in sessions(project)
+    ]
+
+
+def _add_sessions(tables: Tables, needed: Keys) -> None:
+    """Require the sessions of the listed projects, and the parents that they mention."""
+    listed = {key for key in needed["projects"] if tables["projects"][key].get("listed")}
+    rows = tables["project_sessions"]
+    needed["project_sessions"] = {key for key, row in rows.items() if row["project_id"] in listed}
+    for name, column in (("campuses", "campus_id"), ("cursus", "cursus_id")):
+        mentioned = {rows[key][column] for key in needed["project_sessions"]}
+        needed[name] |= mentioned - {None}
 
 
 def _achievement(world: World, scope: Scope, row: Achievement) -> Row:

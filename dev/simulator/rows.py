@@ -66,6 +66,8 @@ class Project:
     cursus_ids: tuple[int, ...] = (21,)
     campus_ids: tuple[int, ...] = ()
     session_campus_ids: tuple[int | None, ...] = (None,)
+    session_cursus_id: int | None = None
+    """The cursus of its sessions where that is none of its own."""
     listed: bool = True
 
 

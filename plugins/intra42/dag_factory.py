@@ -97,7 +97,7 @@ select * from intra42.sync_runs where resource = '{name}' order by id desc limit
 _TITLES = {
     "cursus": "All cursus.",
     "campuses": "All listed campuses, and stubs of those only mentioned.",
-    "projects": "Projects of the configured cursus, with their cursus and campuses.",
+    "projects": "Projects of the configured cursus, with their cursus, campuses and sessions.",
     "achievements": "The achievements catalogue, with its campuses.",
     "coalitions": "Coalitions, read through the blocs.",
     "users": "Students of the scope; whoever enters brings his whole history.",

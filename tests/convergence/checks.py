@@ -283,9 +283,7 @@ class Checks:
     def tuples(self) -> list[tuple[Any, ...]]:
         """Return a fingerprint of every row of the mirror, our own columns included."""
         links = [link.table for resource in graph.of_group("reference") for link in resource.links]
-        names = sorted(
-            {*(r.name for g in ("reference", "primary") for r in graph.of_group(g)), *links}
-        )
+        names = sorted({*(resource.name for resource in graph.RESOURCES), *links})
         parts = [
             f"select '{name}', count(*), md5(string_agg(t::text, '/' order by t::text)) "
             f"from intra42.{name} as t"

@@ -31,8 +31,27 @@ def has(name: str) -> bool:
 
 
 def of_group(group: str) -> tuple[Resource, ...]:
-    """Return the resources of `reference` or `primary` in the catalogue's order."""
-    return tuple(resource for resource in RESOURCES if resource.group == group)
+    """Return what is read for itself of `reference` or `primary`, in the catalogue's order."""
+    return tuple(
+        resource
+        for resource in RESOURCES
+        if resource.group == group and resource.embedded_in is None
+    )
+
+
+def embedded_in(name: str) -> tuple[Resource, ...]:
+    """Return the resources whose rows are in the records of the resource called `name`."""
+    return tuple(resource for resource in RESOURCES if resource.embedded_in == name)
+
+
+def read_with(name: str) -> Resource:
+    """Return the resource that is read to fill the table `name`: itself, or what it is part of.
+
+    Raises:
+        CatalogError: as `get`.
+    """
+    resource = get(name)
+    return resource if resource.embedded_in is None else get(resource.embedded_in)
 
 
 def children_of_users() -> tuple[Resource, ...]:

@@ -24,6 +24,7 @@ class Source(StrEnum):
     """Where a column's value comes from."""
 
     RECORD = "record"  # the value at `path`
+    PRINTED = "printed"  # the text or number at `path`, which the API mixes, as text
     FIRST_CONFIGURED = "first configured"  # the first configured cursus in the list at `path`
     DERIVED = "derived"  # computed in the database from other tables
 
@@ -93,6 +94,9 @@ class Resource:
     where the endpoint has no such filter. `page_size` is rows a page. `silent` rows change without
     `updated_at`, so the nightly run reads all of them. `users_if_cheaper` marks a window over the
     whole network that may cost more requests than asking for the mirrored users.
+
+    `explode` is the list inside each record of the endpoint that holds the rows. A resource that is
+    `embedded_in` another one is read with that one's records and has no request of its own.
     """
 
     name: str
@@ -108,6 +112,7 @@ class Resource:
     campus_filter: str | None = None
     cursus_filter: str | None = None
     explode: str | None = None
+    embedded_in: str | None = None
     listed: bool = False
     sortable: bool = True
     page_size: int = 100
@@ -130,11 +135,20 @@ class Resource:
         if self.cursor_field is not None and self.cursor_field not in names:
             message = f"{self.name}: the cursor field {self.cursor_field} is not a column"
             raise CatalogError(message)
+        if self.embedded_in is not None and (not self.explode or self.owner is None):
+            message = f"{self.name}: nothing says where in {self.embedded_in} its rows are"
+            raise CatalogError(message)
 
     @property
     def column_names(self) -> tuple[str, ...]:
         """The catalogue's columns in COPY order, without `listed` and our own."""
         return tuple(column.name for column in self.columns)
+
+    @property
+    def owner(self) -> str | None:
+        """The column that holds the id of the record it is embedded in, if it is."""
+        owners = (ref.column for ref in self.references if ref.table == self.embedded_in)
+        return next(owners, None)
 
     @property
     def has_user(self) -> bool:

@@ -33,6 +33,10 @@ def _derived(name: str) -> Column:
     return Column(name=name, type=Type.BIGINT, path=(), source=Source.DERIVED)
 
 
+def _printed(name: str) -> Column:
+    return Column(name=name, type=Type.TEXT, path=(name,), source=Source.PRINTED)
+
+
 _ID = _columns(Type.BIGINT, "id", required=True)
 _TIMES = _columns(Type.TIMESTAMP, "created_at updated_at")
 _USER_ID = _columns(Type.BIGINT, "user_id", required=True)
@@ -90,6 +94,37 @@ PROJECTS = Resource(
     links=(
         Link("cursus_projects", "project_id", "cursus_id", "cursus", "cursus"),
         Link("campus_projects", "project_id", "campus_id", "campuses", "campus"),
+    ),
+)
+
+PROJECT_SESSIONS = Resource(
+    name="project_sessions",
+    group="reference",
+    endpoint="/v2/cursus/{cursus_id}/projects",
+    explode="project_sessions",
+    embedded_in="projects",
+    listed=True,
+    scope_cursus="cursus_ids",
+    columns=(
+        *_ID,
+        _at("project_id", Type.BIGINT, "..", "id", required=True),
+        *_columns(Type.BIGINT, "campus_id cursus_id"),
+        *_columns(Type.BOOLEAN, "solo"),
+        *_columns(Type.TIMESTAMP, "begin_at end_at"),
+        _printed("estimate_time"),
+        *_columns(Type.BIGINT, "difficulty"),
+        *_columns(Type.TEXT, "description"),
+        *_columns(Type.INTEGER, "duration_days"),
+        _printed("terminating_after"),
+        *_columns(Type.INTEGER, "max_people"),
+        *_columns(Type.BOOLEAN, "is_subscriptable"),
+        *_columns(Type.TEXT, "team_behaviour commit"),
+        *_TIMES,
+    ),
+    references=(
+        Ref("project_id", "projects"),
+        Ref("campus_id", "campuses"),
+        Ref("cursus_id", "cursus"),
     ),
 )
 
@@ -304,6 +339,7 @@ RESOURCES: tuple[Resource, ...] = (
     CURSUS,
     CAMPUSES,
     PROJECTS,
+    PROJECT_SESSIONS,
     ACHIEVEMENTS,
     COALITIONS,
     USERS,

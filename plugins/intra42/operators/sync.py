@@ -72,7 +72,8 @@ class Intra42SyncOperator(Intra42Operator):
     counts of rows inserted, updated, unchanged, deleted and parked.
 
     Args:
-        resource: name of the table, such as `projects_users`.
+        resource: name of the table, such as `projects_users`. A table that comes with another one
+            is filled by reading that one.
     """
 
     template_fields = ("resource",)
@@ -87,7 +88,7 @@ class Intra42SyncOperator(Intra42Operator):
         Raises:
             AirflowSkipException: the run reads an explicit window, which has no reference rows.
         """
-        resource = graph.get(self.resource)
+        resource = graph.read_with(self.resource)
         reference = resource.group == "reference"
         if reference and request.window:
             message = "an explicit window reads the primary tables only"

@@ -11,9 +11,10 @@ from intra42.api.model import Answer
 from intra42.api.pagination import keyset
 from intra42.catalog import graph
 from intra42.catalog.model import Resource
+from intra42.sync.embedded import cut_all
 from intra42.sync.flight import Flight, Series
 from intra42.sync.loading import Seen, Trust, existing, load_all, park
-from intra42.sync.parents import CHUNK, cut_all, resolve
+from intra42.sync.parents import CHUNK, resolve
 from intra42.sync.rows import Cutter, Row, Unfit
 from intra42.sync.work import Work, chunked
 

@@ -18,9 +18,10 @@ from intra42.catalog import graph
 from intra42.catalog.model import Resource
 from intra42.errors import IncompleteListing
 from intra42.statements import compose, table
+from intra42.sync.embedded import cut_all
 from intra42.sync.flight import Series, middle_of_rest
 from intra42.sync.loading import Trust, load
-from intra42.sync.parents import CHUNK, cut_all
+from intra42.sync.parents import CHUNK
 from intra42.sync.reading import IdsSeries, Reader
 from intra42.sync.rows import Cutter
 from intra42.sync.work import Work

@@ -13,6 +13,7 @@ from intra42.api.pagination import keyset, numbered
 from intra42.catalog import graph
 from intra42.catalog.model import Resource
 from intra42.statements import compose, table
+from intra42.sync.embedded import Inner, cut_all, cut_inner, inner_cutters, store_inner
 from intra42.sync.loading import Trust, existing, load, park
 from intra42.sync.rows import Cutter, Row, Unfit
 from intra42.sync.work import Work, chunked
@@ -22,8 +23,13 @@ log = logging.getLogger(__name__)
 CHUNK = 100  # ids a request: about 770 characters, which every client found safe
 
 
-def wanted_parents(resource: Resource, rows: Iterable[Row]) -> dict[str, set[int]]:
-    """Return the ids that `rows` mention, by the table they should be in; users are not parents."""
+def wanted_parents(
+    resource: Resource, rows: Iterable[Row], inner: Iterable[Inner] = ()
+) -> dict[str, set[int]]:
+    """Return the ids that `rows` mention, by the table they should be in; users are not parents.
+
+    What came inside the rows mentions more; the rows themselves are no parents to be asked for.
+    """
     order = {column.name: number for number, column in enumerate(resource.columns)}
     wanted: dict[str, set[int]] = defaultdict(set)
     for row in rows:
@@ -34,6 +40,10 @@ def wanted_parents(resource: Resource, rows: Iterable[Row]) -> dict[str, set[int
         for link in resource.links:
             if link.in_record:
                 wanted[link.other_table].update(linked_ids(row.record.get(link.field)))
+    for item in inner:
+        for name, ids in wanted_parents(item.resource, item.rows).items():
+            if name != resource.name:
+                wanted[name] |= ids
     return wanted
 
 
@@ -49,9 +59,11 @@ def linked_ids(elements: Any) -> list[int]:
     ]
 
 
-def resolve(work: Work, resource: Resource, rows: Sequence[Row]) -> None:
+def resolve(
+    work: Work, resource: Resource, rows: Sequence[Row], inner: Iterable[Inner] = ()
+) -> None:
     """Make sure that every row `rows` point at exists, so that no foreign key can fail."""
-    for name, ids in wanted_parents(resource, rows).items():
+    for name, ids in wanted_parents(resource, rows, inner).items():
         unknown = ids - existing(work, name, ids)
         if unknown:
             fetch_by_id(work, graph.get(name), unknown)
@@ -74,56 +86,36 @@ def fetch_by_id(work: Work, resource: Resource, ids: Iterable[int]) -> None:
 
 
 def _merge_pages(work: Work, resource: Resource, cutter: Cutter, pages: Iterable[Any]) -> None:
+    inside = inner_cutters(resource)
     for page in pages:
         work.log_page(page, resource.name)
         rows, unfit = cut_all(cutter, page.records)
-        resolve(work, resource, rows)
+        inner = cut_inner(inside, rows)
+        resolve(work, resource, rows, inner)
 
         def step(
-            rows: list[Row] = rows, unfit: list[Unfit] = unfit, answer: Any = page.answer
+            rows: list[Row] = rows,
+            unfit: list[Unfit] = unfit,
+            inner: list[Inner] = inner,
+            answer: Any = page.answer,
         ) -> None:
             work.counts.records += len(rows) + len(unfit)
             load(work, resource, rows, answer, Trust.DIRECT)
             park(work, resource, unfit, answer)
-            replace_links(work, resource, rows, answer)
+            store_lists(work, resource, rows, inner, answer)
 
         work.commit(step)
 
 
-def cut_all(cutter: Cutter, records: Iterable[Any]) -> tuple[list[Row], list[Unfit]]:
-    """Cut records into rows, and those that cannot be cut into reasons."""
-    rows: list[Row] = []
-    unfit: list[Unfit] = []
-    for record in exploded(cutter.resource, records):
-        result = cutter.cut(record)
-        if isinstance(result, Row):
-            rows.append(result)
-        else:
-            unfit.append(result)
-    return rows, unfit
+def store_lists(
+    work: Work, resource: Resource, rows: Sequence[Row], inner: Sequence[Inner], answer: Any
+) -> None:
+    """Make pairs and embedded rows those of each row's fresh lists; an older answer changes none.
 
-
-def exploded(resource: Resource, records: Iterable[Any]) -> Iterable[Any]:
-    """Return the records inside the records, each with the outer one under the key `..`."""
-    if resource.explode is None:
-        return records
-    return (
-        {**inner, "..": outer} if isinstance(inner, dict) else inner
-        for outer in records
-        for inner in _inner(outer, resource.explode)
-    )
-
-
-def _inner(outer: Any, field: str) -> list[Any]:
-    """Return the list inside a record; what is no list cannot be cut and will be parked whole."""
-    value = outer.get(field) if isinstance(outer, dict) else [outer]
-    return value if isinstance(value, list) else [[value]]
-
-
-def replace_links(work: Work, resource: Resource, rows: Sequence[Row], answer: Any) -> None:
-    """Make the pairs of each row those of its fresh list; an older answer changes nothing."""
+    Runs inside the caller's transaction, after `rows` were merged.
+    """
     links = [link for link in resource.links if link.in_record]
-    if not links or not rows:
+    if not (links or inner) or not rows:
         return
     newest = {
         row[0]
@@ -147,6 +139,7 @@ def replace_links(work: Work, resource: Resource, rows: Sequence[Row], answer: A
             if row.id in newest and isinstance(row.record.get(link.field), list)
         ]
         set_links(work, link.table, link.own, link.other, owners, pairs, answer)
+    store_inner(work, inner, newest, answer)
 
 
 def set_links(

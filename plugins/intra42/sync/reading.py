@@ -17,9 +17,10 @@ from intra42.api.pagination import LAST_ID, Page, keyset
 from intra42.catalog.model import Resource, Strangers
 from intra42.statements import compose, read
 from intra42.sync import admission
+from intra42.sync.embedded import cut_all, inner_cutters
 from intra42.sync.flight import Flight, Series
 from intra42.sync.loading import Seen, Trust, existing, load_all, park
-from intra42.sync.parents import cut_all, resolve
+from intra42.sync.parents import resolve
 from intra42.sync.rows import Cutter, Row, Unfit
 from intra42.sync.work import Work
 
@@ -35,6 +36,7 @@ class Reader:
         self.work = work
         self.resource = resource
         self.cutter = Cutter(resource, work.config.cursus_ids)
+        self.inside = inner_cutters(resource)
         self.unreadable = 0  # records without a usable id
         self._entered = 0  # rows just read of users who entered, and are stored already
         self.foreign: set[int] = set()  # rows just read that belong to users out of scope
@@ -140,28 +142,8 @@ class Reader:
 
     def report_notes(self) -> None:
         """Say once what was odd about the records of this task."""
-        notes = self.cutter.notes
-        for key, first in sorted(notes.additional.items()):
-            log.warning(
-                "%s: records have a field the catalogue does not know: %s (first seen in id %s)",
-                self.resource.name,
-                key,
-                first,
-            )
-        for key, first in sorted(notes.missing.items()):
-            log.warning(
-                "%s: records lack the field %s (first seen in id %s); older values are kept",
-                self.resource.name,
-                key,
-                first,
-            )
-        if notes.nul_characters or notes.bad_unicode:
-            log.warning(
-                "%s: removed %d NUL characters, replaced invalid Unicode in %d texts",
-                self.resource.name,
-                notes.nul_characters,
-                notes.bad_unicode,
-            )
+        for cutter in (self.cutter, *self.inside.values()):
+            _report_notes(cutter)
 
     def _users(self, rows: Iterable[Row]) -> list[int]:
         return sorted({row.values[self._order["user_id"]] for row in rows})
@@ -239,6 +221,25 @@ class Reader:
                 self.work, self._users(candidates), enrolled=False, remember=False
             )
         return set()
+
+
+def _report_notes(cutter: Cutter) -> None:
+    name, notes = cutter.resource.name, cutter.notes
+    for key, first in sorted(notes.additional.items()):
+        log.warning(
+            "%s: records have a field the catalogue does not know: %s (first seen in id %s)",
+            *(name, key, first),
+        )
+    for key, first in sorted(notes.missing.items()):
+        log.warning(
+            "%s: records lack the field %s (first seen in id %s); older values are kept",
+            *(name, key, first),
+        )
+    if notes.nul_characters or notes.bad_unicode:
+        log.warning(
+            "%s: removed %d NUL characters, replaced invalid Unicode in %d texts",
+            *(name, notes.nul_characters, notes.bad_unicode),
+        )
 
 
 def ids_of(page: Page) -> set[int]:

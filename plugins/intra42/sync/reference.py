@@ -17,8 +17,9 @@ from intra42.catalog.model import Resource
 from intra42.errors import NotFound
 from intra42.statements import compose, table
 from intra42.sync import rewriting
+from intra42.sync.embedded import cut_all, cut_inner
 from intra42.sync.loading import Trust, existing, park
-from intra42.sync.parents import cut_all, fetch_by_id, replace_links, resolve, set_links
+from intra42.sync.parents import fetch_by_id, resolve, set_links, store_lists
 from intra42.sync.reading import Reader, lock, store
 from intra42.sync.work import Work
 
@@ -73,16 +74,22 @@ def _absorb(work: Work, reader: Reader, pages: Iterable[Page]) -> set[int]:
             seen.clear()
         work.log_page(page, reader.resource.name)
         rows, unfit = cut_all(reader.cutter, page.records)
-        resolve(work, reader.resource, rows)
+        inner = cut_inner(reader.inside, rows)
+        resolve(work, reader.resource, rows, inner)
         seen.update(row.id for row in rows)
         seen.update(item.id for item in unfit if item.id is not None)
         reader.unreadable += sum(item.id is None for item in unfit)
 
-        def step(rows: list[Any] = rows, unfit: list[Any] = unfit, page: Page = page) -> None:
+        def step(
+            rows: list[Any] = rows,
+            unfit: list[Any] = unfit,
+            inner: list[Any] = inner,
+            page: Page = page,
+        ) -> None:
             work.counts.records += len(page.records)
             store(work, reader.resource, rows, page.answer, Trust.DIRECT)
             park(work, reader.resource, unfit, page.answer)
-            replace_links(work, reader.resource, rows, page.answer)
+            store_lists(work, reader.resource, rows, inner, page.answer)
 
         work.commit(step)
     return seen

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from intra42.catalog import graph
 from intra42.catalog.model import Column, Resource, Source, Type
 
 _MISSING = object()
@@ -126,6 +127,8 @@ class Cutter:
                 message = "is missing or not a list"
                 raise UnfitError(message)
             return next((number for number in self._cursus_ids if number in value), None)
+        if column.source is Source.PRINTED and type(value) in {int, float}:
+            return str(value)
         return value
 
     def _do_without(
@@ -188,13 +191,17 @@ def payload(resource: Resource, record: Mapping[str, Any]) -> dict[str, Any]:
 def _known_keys(resource: Resource) -> frozenset[str]:
     keys = {column.path[0] for column in resource.columns if column.path}
     keys.update(link.field for link in resource.links)
+    keys.update(str(inner.explode) for inner in graph.embedded_in(resource.name))
     return frozenset(keys | _UNREAD.get(resource.name, frozenset()))
 
 
 # Keys the API is known to send and the mirror does not keep.
 _UNREAD: dict[str, frozenset[str]] = {
     "campuses": frozenset({"endpoint"}),
-    "projects": frozenset({"children", "attachments", "videos", "project_sessions"}),
+    "projects": frozenset({"children", "attachments", "videos"}),
+    "project_sessions": frozenset(
+        {"project_id", "objectives", "scales", "uploads", "minimum_mark", "maximum_xp"}
+    ),
     "achievements": frozenset({"achievements"}),
     "cursus_users": frozenset({"cursus"}),
     "projects_users": frozenset({"teams"}),

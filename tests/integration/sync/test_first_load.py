@@ -13,6 +13,7 @@ TABLES = [
     "cursus",
     "campuses",
     "projects",
+    "project_sessions",
     "cursus_projects",
     "campus_projects",
     "achievements",

@@ -67,7 +67,7 @@ def test_the_first_load_inserts_every_row_once(town):
     tables = (
         "cursus campuses projects achievements coalitions users campus_users cursus_users "
         "projects_users achievements_users coalitions_users cursus_projects campus_projects "
-        "campus_achievements"
+        "campus_achievements project_sessions"
     )
     rows = {name: town.value(f"select count(*) from intra42.{name}") for name in tables.split()}
     stubs = town.value("select count(*) from intra42.campuses where name is null")

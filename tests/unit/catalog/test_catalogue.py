@@ -63,11 +63,19 @@ def test_an_unknown_resource_is_named_beside_those_there_are():
         ({"columns": ()}, "the column id is used but not declared"),
         ({"references": (Ref("user_id", "users"),)}, "the column user_id is used"),
         ({"cursor_field": "updated_at"}, "the cursor field updated_at is not a column"),
+        ({"embedded_in": "projects"}, "nothing says where in projects its rows are"),
     ],
 )
 def test_a_declaration_that_contradicts_itself_is_refused(given, said):
     with pytest.raises(CatalogError, match=said):
         resource(**given)
+
+
+def test_what_is_embedded_is_read_with_its_owner_and_not_for_itself():
+    assert [found.name for found in graph.embedded_in("projects")] == ["project_sessions"]
+    assert graph.get("project_sessions") not in graph.of_group("reference")
+    assert graph.read_with("project_sessions") is graph.get("projects")
+    assert graph.read_with("projects") is graph.get("projects")
 
 
 def test_everything_a_user_has_is_his_history():

@@ -154,3 +154,16 @@ def test_the_payload_of_a_parked_record_holds_only_what_we_read():
     assert unfit.payload["user.id"] == 7
     assert "secret" not in unfit.payload
     assert "ada" not in json.dumps(unfit.payload)
+
+
+@pytest.mark.parametrize(
+    ("given", "stored"),
+    [("7 days", "7 days"), (604_800, "604800"), (1.5, "1.5"), (None, None), (True, "unfit")],
+)
+def test_what_the_api_shows_as_text_or_number_is_stored_as_text(given, stored):
+    record = {"..": {"id": 11}, "id": 1100, "estimate_time": given}
+    row, _cutter = cut("project_sessions", record)
+    if stored == "unfit":
+        assert row.reason == "estimate_time is a boolean where text belongs"
+    else:
+        assert value(row, "estimate_time", "project_sessions") == stored

@@ -1,0 +1,10 @@
+-- What the fresh lists of these owners have is listed; what else they had is no longer.
+update {target} as mine
+set listed = not mine.listed, _synced_at = %(synced_at)s, _run_id = %(run_id)s
+where (not mine.listed and mine.id = any(%(seen)s::bigint[]))
+  or (
+    mine.listed
+    and mine.{owner} = any(%(owners)s::bigint[])
+    and mine.id <> all(%(seen)s::bigint[])
+  )
+returning mine.listed
