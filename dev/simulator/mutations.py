@@ -195,6 +195,36 @@ class Mutations(Store):
         return user.id
 
     @mutation
+    def register_pisciner(
+        self, user_id: int, campus_id: int, cursus_id: int = 9, begins: int = 3, **fields: Any
+    ) -> int:
+        """Enrol somebody in a piscine of 26 days that begins in so many; return the enrolment's id.
+
+        Whoever has begun already has one attempt and a house, if the campus has any for pisciners.
+        """
+        if self.users.known(user_id) is None:
+            self.add_user(user_id, campus_id=campus_id, **fields)
+        begin = self.clock.now_ms() + begins * DAY
+        row = self.add_cursus_user(
+            user_id,
+            cursus_id,
+            grade="Pisciner",
+            begin_at=begin,
+            end_at=begin + 26 * DAY,
+            created_at=min(begin - 20 * DAY, self.clock.now_ms()),
+        )
+        if begins > 0:
+            return row.id
+        subjects = [p.id for p in self.projects if cursus_id in p.cursus_ids]
+        if subjects:
+            project = self.projects[min(subjects)]
+            self.add_projects_user(user_id, project.id, cursus_ids=project.cursus_ids)
+        blocs = [b.id for b in self.blocs if (b.campus_id, b.cursus_id) == (campus_id, cursus_id)]
+        for house in self.coalitions.of("bloc_id", min(blocs, default=None))[:1]:
+            self.add_coalitions_user(user_id, house.id)
+        return row.id
+
+    @mutation
     def accept_applicant(self, user_id: int | None = None, cursus_id: int = 21) -> int | None:
         """Turn an external into a student whose cursus begins in ten days."""
         if user_id is None:

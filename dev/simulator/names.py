@@ -89,6 +89,8 @@ CURSUS = [
     (21, "42cursus", "42cursus", "main", 2019),
     (69, "Python Piscine", "python-piscine", "piscine", 2023),
     (77, "Web Piscine", "web-piscine", "piscine", 2024),
+    (79, "Discovery Piscine AI", "discovery-piscine-ai", "piscine", 2025),
+    (80, "Discovery Piscine Web", "discovery-piscine-web", "piscine", 2025),
     (83, "Intermediate Python Application", "python-app", "professional_training", 2025),
     (84, "Intermediate Python Cloud", "python-cloud", "professional_training", 2025),
 ]

@@ -14,7 +14,7 @@ from psycopg.types.json import Jsonb
 from intra42.api.pagination import LAST_ID, Page, keyset
 from intra42.catalog.model import Resource
 from intra42.config import Window
-from intra42.errors import RangeIgnored
+from intra42.errors import NotFound, RangeIgnored
 from intra42.sync import window
 from intra42.sync.flight import Series, middle_of_rest
 from intra42.sync.loading import Trust
@@ -84,6 +84,7 @@ def run_job(work: Work, reader: Reader, job: Job) -> None:
 
     Raises:
         FutureWatermark: the watermark the window continues from was wrong; the job is dropped.
+        NotFound: the API has no such listing, and the settings ask for it.
     """
     if job.span:
         work.window_from = min(work.window_from or job.span.since, job.span.since)
@@ -99,7 +100,25 @@ def run_job(work: Work, reader: Reader, job: Job) -> None:
         being_read.add(leg.number)
         return _LegSeries(work, reader, job, leg)
 
-    reader.read(more, Trust.LISTING)
+    try:
+        reader.read(more, Trust.LISTING)
+    except NotFound:
+        if not _drop_unwanted(work, reader.resource, job):
+            raise
+        run_job(work, reader, job)
+
+
+def _drop_unwanted(work: Work, resource: Resource, job: Job) -> bool:
+    """Drop listings that the settings no longer ask for; tell whether there were any.
+
+    Such as those of a cursus that the API does not have, named by mistake: nobody could ever read
+    them, and the job would never end.
+    """
+    wanted = [scope.key for scope in window.scopes(resource, work.config)]
+    dropped = work.commit(lambda: work.execute("state/drop_legs", job_id=job.id, wanted=wanted))
+    if dropped:
+        log.warning("%s: listings that nobody asks for any more are dropped", resource.name)
+    return bool(dropped)
 
 
 def _next_leg(work: Work, job: Job, being_read: Iterable[int]) -> Leg | None:
