@@ -17,6 +17,7 @@ import yaml
 
 from dev.postgres import Postgres
 from dev.settings import ROOT
+from intra42.catalog import graph
 from intra42.catalog.resources import RESOURCES
 from intra42.statements import SCHEMA
 from intra42.sync.schema import migrate
@@ -32,6 +33,7 @@ _BOOKKEEPING = (
     "tombstones",
     "parked_records",
 )
+_READ = [resource for resource in RESOURCES if resource.embedded_in is None]
 _LATE_AFTER = {"primary": (1, 3), "reference": (26, 50)}  # hours: a warning, an error
 
 _RELATIONS = """
@@ -95,12 +97,8 @@ def _is_public(connection: psycopg.Connection[Any], oid: int, name: str) -> bool
 
 
 def _in_order(tables: Mapping[str, Any]) -> Sequence[str]:
-    """Return the catalogue's tables in its order, each with its links, then all others."""
-    known = [
-        name
-        for resource in RESOURCES
-        for name in (resource.name, *(link.table for link in resource.links))
-    ]
+    """Return the catalogue's tables in its order, each with those it fills, then all others."""
+    known = [name for resource in _READ for name in graph.tables_of(resource.name)]
     return [*known, *(name for name in tables if name not in known)]
 
 
@@ -108,8 +106,8 @@ def _table(
     connection: psycopg.Connection[Any], oid: int, name: str, comment: str | None
 ) -> dict[str, Any]:
     found: dict[str, Any] = {"name": name, "description": comment or ""}
-    for resource in RESOURCES:
-        if name in (resource.name, *(link.table for link in resource.links)):
+    for resource in _READ:
+        if name in graph.tables_of(resource.name):
             late, very_late = _LATE_AFTER[resource.group]
             found["config"] = {
                 "loaded_at_query": _LOADED_AT.format(resource.name),

@@ -197,7 +197,7 @@ def _sync_task(resource: Resource) -> BaseOperator:
 
 
 def _table_doc(resource: Resource) -> str:
-    tables = [resource.name, *(link.table for link in resource.links)]
+    tables = graph.tables_of(resource.name)
     return _TABLE_DOC.format(
         title=_TITLES[resource.name],
         tables=", ".join(f"`intra42.{table}`" for table in tables),

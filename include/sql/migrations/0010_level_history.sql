@@ -8,7 +8,6 @@ create table intra42.cursus_users_levels (
   cursus_id bigint not null,
   previous_level double precision,
   level double precision,
-  grade text,
   found_by text not null check (found_by in ('first', 'event', 'refresh', 'nightly')),
   observed_at timestamptz not null,
   unseen_since timestamptz,
@@ -24,7 +23,6 @@ comment on column intra42.cursus_users_levels.number is 'In the order of storing
 comment on column intra42.cursus_users_levels.cursus_user_id is 'The enrolment: cursus_users.id, also when that was deleted since.';
 comment on column intra42.cursus_users_levels.previous_level is 'The level that the mirror had before; null at first.';
 comment on column intra42.cursus_users_levels.level is 'The level from then on.';
-comment on column intra42.cursus_users_levels.grade is 'The grade that was shown with it.';
 comment on column intra42.cursus_users_levels.found_by is
   'first: the enrolment was new to the mirror; event: updated_at moved with the level; else silently, found by the nightly or by a refresh of another run.';
 comment on column intra42.cursus_users_levels.observed_at is 'The API''s clock when it showed this level.';
@@ -33,18 +31,22 @@ comment on column intra42.cursus_users_levels.unseen_since is
 comment on column intra42.cursus_users_levels.dag_id is 'The DAG that stored it; null for what was there before the history began.';
 comment on column intra42.cursus_users_levels.run_id is 'The Airflow run that stored it.';
 
+create function intra42.is_anonymised(account bigint) returns boolean language sql stable as $$
+  select exists (select 1 from intra42.users where id = account and login like '3b3-%')
+$$;
+comment on function intra42.is_anonymised is 'Whether the API has taken an account''s name away: a 3b3- login.';
+
 -- The history belongs to the write itself, whoever writes: only there is the version that was replaced
 -- known for sure, also where two runs write at once. One call per statement, not per row. An
 -- anonymised account has no history.
 create function intra42.note_first_levels() returns trigger language plpgsql as $$
 begin
   insert into intra42.cursus_users_levels
-    (cursus_user_id, user_id, cursus_id, level, grade, found_by, observed_at, dag_id, run_id)
+    (cursus_user_id, user_id, cursus_id, level, found_by, observed_at, dag_id, run_id)
   select
-    fresh.id, fresh.user_id, fresh.cursus_id, fresh.level, fresh.grade, 'first', fresh._synced_at,
+    fresh.id, fresh.user_id, fresh.cursus_id, fresh.level, 'first', fresh._synced_at,
     nullif(current_setting('intra42.dag_id', true), ''), fresh._run_id
   from fresh
-  join intra42.users as u on u.id = fresh.user_id and coalesce(u.login, '') not like '3b3-%'
   cross join lateral (
     -- A deleted enrolment that is back at its old level has nothing to add.
     select not exists (
@@ -59,7 +61,7 @@ begin
       where latest.level is not distinct from fresh.level
     ) as is_news
   ) as known
-  where known.is_news
+  where known.is_news and not intra42.is_anonymised(fresh.user_id)
   order by fresh.id;
   return null;
 end
@@ -69,10 +71,10 @@ comment on function intra42.note_first_levels() is 'Adds the level of new enrolm
 create function intra42.note_changed_levels() returns trigger language plpgsql as $$
 begin
   insert into intra42.cursus_users_levels
-    (cursus_user_id, user_id, cursus_id, previous_level, level, grade, found_by, observed_at,
+    (cursus_user_id, user_id, cursus_id, previous_level, level, found_by, observed_at,
      unseen_since, dag_id, run_id)
   select
-    fresh.id, fresh.user_id, fresh.cursus_id, stale.level, fresh.level, fresh.grade,
+    fresh.id, fresh.user_id, fresh.cursus_id, stale.level, fresh.level,
     case
       when fresh.updated_at is distinct from stale.updated_at then 'event'
       when current_setting('intra42.loads', true) = 'true' then 'nightly'
@@ -86,9 +88,8 @@ begin
     nullif(current_setting('intra42.dag_id', true), ''), fresh._run_id
   from fresh
   join stale on stale.id = fresh.id
-  join intra42.users as u on u.id = fresh.user_id and coalesce(u.login, '') not like '3b3-%'
   left join intra42.verifications as v on v.resource = 'cursus_users' and v.id = fresh.id
-  where fresh.level is distinct from stale.level
+  where fresh.level is distinct from stale.level and not intra42.is_anonymised(fresh.user_id)
   order by fresh.id;
   return null;
 end
@@ -106,10 +107,10 @@ create trigger note_changed_levels
 
 -- What is there already is where its history begins.
 insert into intra42.cursus_users_levels
-  (cursus_user_id, user_id, cursus_id, level, grade, found_by, observed_at, run_id)
-select e.id, e.user_id, e.cursus_id, e.level, e.grade, 'first', e._synced_at, e._run_id
+  (cursus_user_id, user_id, cursus_id, level, found_by, observed_at, run_id)
+select e.id, e.user_id, e.cursus_id, e.level, 'first', e._synced_at, e._run_id
 from intra42.cursus_users as e
-join intra42.users as u on u.id = e.user_id and coalesce(u.login, '') not like '3b3-%'
+where not intra42.is_anonymised(e.user_id)
 order by e.id;
 
 create view intra42.levels_recomputed_silently as

@@ -42,6 +42,9 @@ comment on table intra42.anonymised_users is
   'Users whose stored login begins with 3b3- in clear text, which a hashed one no longer shows.';
 insert into intra42.anonymised_users (user_id)
 select id from intra42.users where login like '3b3-%';
+create or replace function intra42.is_anonymised(account bigint) returns boolean language sql stable as $$
+  select exists (select 1 from intra42.anonymised_users where user_id = account)
+$$;
 
 alter table intra42.tombstones add column row_seq bigint;
 comment on column intra42.tombstones.row_seq is 'The number of the request that showed the row as it is kept here.';

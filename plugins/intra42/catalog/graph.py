@@ -54,6 +54,18 @@ def read_with(name: str) -> Resource:
     return resource if resource.embedded_in is None else get(resource.embedded_in)
 
 
+def tables_of(name: str) -> tuple[str, ...]:
+    """Return the tables that are filled by reading the resource called `name`.
+
+    Its own comes first, then those of its links and of what is embedded in its records.
+
+    Raises:
+        CatalogError: as `get`.
+    """
+    links = tuple(link.table for link in get(name).links)
+    return (name, *links, *(resource.name for resource in embedded_in(name)))
+
+
 def children_of_users() -> tuple[Resource, ...]:
     """Return the resources whose rows belong to a user: his history."""
     return tuple(resource for resource in RESOURCES if resource.has_user)

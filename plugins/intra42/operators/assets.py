@@ -26,11 +26,10 @@ def is_ours(outlet: object) -> bool:
 
 
 def with_outlets(arguments: dict[str, Any], resource: str) -> dict[str, Any]:
-    """Return an operator's arguments with the table of `resource` and its links as outlets.
+    """Return an operator's arguments with the tables that reading `resource` fills as outlets.
 
     Outlets that are given stay as they are, and so does a name that is a template.
     """
     if "outlets" in arguments or not graph.has(resource):
         return arguments
-    tables = [resource, *(link.table for link in graph.get(resource).links)]
-    return arguments | {"outlets": [asset(table) for table in tables]}
+    return arguments | {"outlets": [asset(table) for table in graph.tables_of(resource)]}

@@ -86,9 +86,5 @@ def _known(names: Iterable[str]) -> list[Resource]:
 
 
 def _tables(name: str) -> list[str]:
-    """Return the table of a resource and those of its links; none for a task about all tables."""
-    return [
-        table
-        for resource in _known([name])
-        for table in (resource.name, *(link.table for link in resource.links))
-    ]
+    """Return the tables that reading a resource fills; none for a task about all tables."""
+    return list(graph.tables_of(name)) if graph.has(name) else []

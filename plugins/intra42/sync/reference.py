@@ -13,6 +13,7 @@ from psycopg import sql
 
 from intra42.api.model import Answer
 from intra42.api.pagination import Page, keyset, numbered
+from intra42.catalog import graph
 from intra42.catalog.model import Resource
 from intra42.errors import NotFound
 from intra42.statements import compose, table
@@ -42,7 +43,8 @@ def sync_reference(work: Work, resource: Resource) -> None:
             seen = _read_all(work, reader, resource.endpoint)
         _reread_unlisted(work, resource, seen)
         # What was not listed has just been asked for.
-        rewriting.reread(work, resource, None)
+        for read in (resource, *graph.embedded_in(resource.name)):
+            rewriting.reread(work, read, None)
         if resource.listed:
             _mark_listed(work, reader, seen)
     finally:

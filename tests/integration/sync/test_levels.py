@@ -33,12 +33,12 @@ def test_the_first_load_is_the_base_of_every_history(fresh):
     mirror = fresh()
     mirror.nightly(run_id="first night")
     rows = mirror.query(
-        "select h.cursus_user_id, h.user_id, h.cursus_id, h.previous_level, h.level, h.grade, "
+        "select h.cursus_user_id, h.user_id, h.cursus_id, h.previous_level, h.level, "
         "h.found_by, h.observed_at, h.unseen_since, h.dag_id, h.run_id "
         "from intra42.cursus_users_levels as h order by h.cursus_user_id"
     )
     expected = mirror.query(
-        "select id, user_id, cursus_id, null::float8, level, grade, 'first', _synced_at, "
+        "select id, user_id, cursus_id, null::float8, level, 'first', _synced_at, "
         "null::timestamptz, 'intra42_nightly', 'first night' from intra42.cursus_users order by id"
     )
     assert rows == expected
