@@ -11,6 +11,7 @@
 | DataError           | the task is red, nothing was loaded past the error              |
 | SettingsChanged     | the task's retry, which reads the new settings                  |
 | DeleteRefused       | a person: looks at the numbers, sets `allow_mass_delete` or not |
+| Unavailable         | the page in Airflow shows the sentence in place of a figure     |
 """
 
 from __future__ import annotations
@@ -90,3 +91,11 @@ class SettingsChanged(Intra42Error):
 
 class DeleteRefused(Intra42Error):
     """More rows would be deleted than the guard allows."""
+
+
+class Unavailable(Intra42Error):
+    """A figure of the page cannot be shown now. `problem` is a short word for what is wrong."""
+
+    def __init__(self, message: str, problem: str) -> None:
+        super().__init__(message)
+        self.problem = problem

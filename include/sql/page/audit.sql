@@ -1,0 +1,30 @@
+-- How many users had their rows counted against the API, and how long ago, by table.
+with users as (
+  select count(*) as users from intra42.users
+),
+counted as (
+  select
+    resource,
+    count(*) filter (where audited_at > now() - interval '1 day') as within_a_day,
+    count(*) filter (
+      where audited_at <= now() - interval '1 day' and audited_at > now() - interval '7 days'
+    ) as within_a_week,
+    count(*) filter (where audited_at <= now() - interval '7 days') as longer_ago,
+    min(audited_at) as longest_ago
+  from intra42.audits
+  group by resource
+)
+select
+  t.name,
+  u.users,
+  coalesce(c.within_a_day, 0) as within_a_day,
+  coalesce(c.within_a_week, 0) as within_a_week,
+  coalesce(c.longer_ago, 0) as longer_ago,
+  greatest(
+    u.users - coalesce(c.within_a_day + c.within_a_week + c.longer_ago, 0), 0
+  ) as never,
+  c.longest_ago
+from unnest(%(tables)s::text[]) with ordinality as t (name, number)
+cross join users as u
+left join counted as c on c.resource = t.name
+order by t.number

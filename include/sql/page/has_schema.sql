@@ -1,0 +1,1 @@
+select to_regclass('intra42.sync_runs') is not null

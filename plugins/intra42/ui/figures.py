@@ -1,0 +1,192 @@
+"""What the page shows, as plain data: one function per picture, each a few statements.
+
+Every function takes a connection of `intra42.ui.warehouse.reading` and returns what JSON can hold,
+with times as aware datetimes. Nothing in it belongs to a person: ids, counts, times, masked reasons.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from intra42.catalog import graph
+from intra42.catalog.resources import RESOURCES
+from intra42.statements import read
+from intra42.ui.masking import masked
+from intra42.ui.warehouse import Connection
+
+QUARTER_HOUR = timedelta(minutes=15)
+DAY = timedelta(days=1)
+
+# A run takes its time, and the next one begins when the age is exactly the promise.
+_GRACE = {QUARTER_HOUR: timedelta(minutes=15), DAY: timedelta(hours=2)}
+
+_SHOWN = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Dags:
+    """The names of the two DAGs."""
+
+    nightly: str
+    incremental: str
+
+    @property
+    def both(self) -> list[str]:
+        """Both names."""
+        return [self.nightly, self.incremental]
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A stretch of time up to now, and the intervals it is cut into."""
+
+    length: timedelta
+    bucket: timedelta
+
+
+SPANS = {
+    "day": Span(timedelta(days=1), timedelta(minutes=15)),
+    "week": Span(timedelta(days=7), timedelta(hours=1)),
+    "month": Span(timedelta(days=30), timedelta(days=1)),
+}
+
+# Seconds; the last class is open.
+_UNSEEN_EDGES = (0, 900, 1800, 3600, 3 * 3600, 12 * 3600, 86_400, 3 * 86_400)
+_UNSEEN_SPAN = timedelta(days=30)
+
+
+def _rows(connection: Connection, name: str, **values: Any) -> list[dict[str, Any]]:
+    return connection.execute(read(f"page/{name}"), values).fetchall()
+
+
+def freshness(connection: Connection, dags: Dags) -> dict[str, Any]:
+    """Return how old each table is, beside its promise, in seconds.
+
+    The age of a table is the time since the last attempt that read it up to now began. `state` is
+    fresh (within the promise), due (a run is about to renew it), late, or never.
+    """
+    tables = [(r.name, r.group, f"{r.group}.{r.name}") for r in RESOURCES]
+    tables += [
+        (link.table, r.group, f"{r.group}.{r.name}") for r in RESOURCES for link in r.links
+    ]
+    found = _rows(
+        connection,
+        "freshness",
+        tables=[name for name, _, _ in tables],
+        groups=[group for _, group, _ in tables],
+        tasks=[task for _, _, task in tables],
+        dags=dags.both,
+    )
+    return {
+        "tables": [
+            _age(row["name"], row["group_name"], row["read_at"], row["asked_at"]) for row in found
+        ]
+    }
+
+
+def _age(name: str, group: str, read_at: datetime | None, asked_at: datetime) -> dict[str, Any]:
+    promise = QUARTER_HOUR if group == "primary" else DAY
+    age = None if read_at is None else max(asked_at - read_at, timedelta(0))
+    if age is None:
+        state = "never"
+    elif age <= promise:
+        state = "fresh"
+    else:
+        state = "due" if age <= promise + _GRACE[promise] else "late"
+    return {
+        "table": name,
+        "read_at": read_at,
+        "age_s": None if age is None else age.total_seconds(),
+        "promise_s": promise.total_seconds(),
+        "state": state,
+    }
+
+
+def quota(connection: Connection) -> dict[str, Any]:
+    """Return the requests of the last 60 minutes, and the hour's limit if the API announced one."""
+    found = _rows(connection, "quota")
+    first = found[0]
+    return {
+        "used": sum(row["bulk"] + row["others"] for row in found),
+        "per_hour": first["per_hour"],
+        "paused_until": first["paused_until"],
+        "asked_before": first["asked_before"],
+        "minutes": [
+            {"begins_at": row["minute"], "nightly": row["bulk"], "others": row["others"]}
+            for row in found
+        ],
+    }
+
+
+def activity(
+    connection: Connection, dags: Dags, span: Span, dag_id: str | None = None
+) -> dict[str, Any]:
+    """Return requests and rows written in each interval of `span`, of one DAG or of all."""
+    return {
+        "bucket_s": span.bucket.total_seconds(),
+        "intervals": _rows(
+            connection,
+            "activity",
+            span=span.length,
+            bucket=span.bucket,
+            nightly=dags.nightly,
+            incremental=dags.incremental,
+            dag_id=dag_id,
+        ),
+    }
+
+
+def runs(
+    connection: Connection, dags: Dags, limit: int = 60, dag_id: str | None = None
+) -> dict[str, Any]:
+    """Return the last runs, newest first: requests, and rows inserted, updated, deleted, parked."""
+    chosen = dags.both if dag_id is None else [dag_id]
+    return {"runs": _rows(connection, "runs", dags=chosen, limit=limit)}
+
+
+def levels(connection: Connection) -> dict[str, Any]:
+    """Return the levels recomputed silently in 30 days, by how long that may have stayed unseen."""
+    found = _rows(connection, "levels", edges=list(_UNSEEN_EDGES), span=_UNSEEN_SPAN)
+    ways = sorted({row["found_by"] for row in found})
+    counts = {way: [0] * len(_UNSEEN_EDGES) for way in ways}
+    for row in found:
+        # What a clock set back made negative belongs to the shortest class.
+        counts[row["found_by"]][max(row["bucket"] - 1, 0)] += row["levels"]
+    [summary] = _rows(connection, "levels_summary", span=_UNSEEN_SPAN)
+    return {
+        "days": _UNSEEN_SPAN.days,
+        "edges_s": list(_UNSEEN_EDGES),
+        "found_by": [{"way": way, "levels": counts[way]} for way in ways],
+        **summary,
+    }
+
+
+def audit(connection: Connection) -> dict[str, Any]:
+    """Return, by table, how many users had their rows counted against the API, and how long ago."""
+    names = [resource.name for resource in graph.children_of_users()]
+    return {"tables": _rows(connection, "audit", tables=names)}
+
+
+def parked(connection: Connection) -> dict[str, Any]:
+    """Return the records parked last, without what was in them."""
+    found = _rows(connection, "parked", limit=_SHOWN)
+    return {
+        "total": found[0]["total"] if found else 0,
+        "records": [_without_values(row, but="total") for row in found],
+    }
+
+
+def tombstones(connection: Connection) -> dict[str, Any]:
+    """Return the rows deleted last, without what was in them."""
+    tables = [resource.name for resource in RESOURCES]
+    tables += [link.table for resource in RESOURCES for link in resource.links]
+    [counts] = _rows(connection, "tombstone_count", tables=tables, span=timedelta(days=30))
+    found = _rows(connection, "tombstones", limit=_SHOWN)
+    return {"days": 30, **counts, "tombstones": [_without_values(row) for row in found]}
+
+
+def _without_values(row: dict[str, Any], but: str = "") -> dict[str, Any]:
+    shown = {key: value for key, value in row.items() if key != but}
+    return shown | {"reason": masked(row["reason"]), "run_id": masked(row["run_id"])}

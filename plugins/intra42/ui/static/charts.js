@@ -1,0 +1,162 @@
+// The charts: bars, stacked, in the page's colours, each with its numbers as a table.
+
+import { el, table } from "./dom.js";
+import { count } from "./format.js";
+import { colour } from "./theme.js";
+
+const drawn = new Map();
+
+/** Return where an axis ends that a few giants would flatten, or null. */
+export function cap(totals) {
+  const sorted = totals.filter((n) => n > 0).sort((a, b) => a - b);
+  if (sorted.length < 8) return null;
+  const most = sorted.at(-1);
+  const usual = sorted[Math.floor(sorted.length * 0.95) - 1];
+  return most > 6 * usual ? 1.6 * usual : null;
+}
+
+/** Sum up the bars that stand on one another. */
+export function totals(series) {
+  return series[0].values.map((_, i) => series.reduce((sum, s) => sum + s.values[i], 0));
+}
+
+function options({ horizontal, titles, ticks, max, unit, share }) {
+  const ink = colour("muted");
+  const value = {
+    stacked: true,
+    beginAtZero: true,
+    max: max ?? undefined,
+    border: { display: false },
+    grid: { color: colour("line"), drawTicks: false },
+    ticks: {
+      color: ink,
+      maxTicksLimit: 5,
+      padding: 6,
+      precision: 0,
+      callback: (n) => (share ? `${n} %` : count(n)),
+    },
+  };
+  const names = {
+    stacked: true,
+    border: { color: colour("line") },
+    grid: { display: false },
+    ticks: { color: ink, maxRotation: 0, autoSkip: !horizontal, maxTicksLimit: ticks ?? 9, autoSkipPadding: 12 },
+  };
+  return {
+    animation: false,
+    responsive: true,
+    maintainAspectRatio: false,
+    indexAxis: horizontal ? "y" : "x",
+    interaction: { mode: "index", axis: horizontal ? "y" : "x", intersect: false },
+    font: { family: getComputedStyle(document.body).fontFamily, size: 11 },
+    scales: horizontal ? { x: value, y: names } : { x: names, y: value },
+    plugins: {
+      legend: {
+        position: "top",
+        align: "end",
+        labels: { color: ink, boxWidth: 10, boxHeight: 10, borderRadius: 2, useBorderRadius: true, padding: 12 },
+      },
+      tooltip: {
+        backgroundColor: colour("tip"),
+        titleColor: colour("tip-ink"),
+        bodyColor: colour("tip-ink"),
+        footerColor: colour("tip-ink"),
+        padding: 8,
+        boxPadding: 4,
+        cornerRadius: 4,
+        filter: (item) => item.raw > 0 || item.datasetIndex === 0,
+        callbacks: {
+          title: (items) => (items.length ? titles(items[0].dataIndex) : ""),
+          label: (item) => ` ${item.dataset.label}: ${share ? `${Math.round(item.raw)} %` : count(item.raw)}${unit ? ` ${unit}` : ""}`,
+        },
+      },
+    },
+  };
+}
+
+function datasets(series, line, length) {
+  const bars = series.map((s) => ({
+    label: s.name,
+    data: s.values,
+    backgroundColor: colour(s.colour),
+    hoverBackgroundColor: colour(s.colour),
+    borderRadius: 1,
+    categoryPercentage: length > 40 ? 1 : 0.8,
+    barPercentage: length > 40 ? 0.85 : 0.9,
+    maxBarThickness: 36,
+  }));
+  if (!line) return bars;
+  return [
+    ...bars,
+    {
+      type: "line",
+      label: line.name,
+      data: Array(length).fill(line.value),
+      stack: "line",
+      borderColor: colour("bad"),
+      borderWidth: 1,
+      borderDash: [4, 4],
+      pointRadius: 0,
+      pointHitRadius: 0,
+    },
+  ];
+}
+
+/**
+ * Draw stacked bars into `body`.
+ *
+ * `labels` stand on the axis, `titles(i)` in tips and in the table; a series is
+ * `{ name, values, colour }`; `what` says for a screen reader what there is to see.
+ */
+export function bars(body, chart) {
+  const { labels, series, what, head } = chart;
+  const titles = chart.titles ?? ((i) => labels[i]);
+  const config = () => ({
+    type: "bar",
+    data: { labels, datasets: datasets(series, chart.line, labels.length) },
+    options: options({ ...chart, titles }),
+  });
+  const known = drawn.get(body);
+  const canvas = el("canvas", { role: "img", "aria-label": what });
+  const frame = el("div", { class: "frame" }, canvas);
+  const open = body.querySelector("details")?.open ?? false;
+  const numbers = el("details", { class: "numbers" }, el("summary", {}, "As a table"));
+  const fill = () => {
+    if (!numbers.open || numbers.querySelector("table")) return;
+    const rows = labels.map((_, i) => i).reverse().filter((i) => series.some((s) => s.values[i]));
+    const shown = rows.length ? rows : labels.map((_, i) => i).slice(-1);
+    numbers.append(
+      el("div", { class: "scroll", tabindex: "0" }, table(
+        what,
+        [
+          { head: head ?? "", cell: (i) => titles(i) },
+          ...series.map((s) => ({
+            head: s.name,
+            number: true,
+            cell: (i) => (chart.share ? `${Math.round(s.values[i])} %` : count(s.values[i])),
+          })),
+        ],
+        shown,
+      )),
+    );
+  };
+  numbers.addEventListener("toggle", fill);
+  known?.chart.destroy();
+  body.replaceChildren(frame, numbers);
+  numbers.open = open;
+  drawn.set(body, { config, canvas, chart: new Chart(canvas, config()) });
+}
+
+/** Take the chart of `body` away, if there is one. */
+export function forget(body) {
+  drawn.get(body)?.chart.destroy();
+  drawn.delete(body);
+}
+
+/** Draw all charts again, in the colours that hold now. */
+export function redraw() {
+  for (const known of drawn.values()) {
+    known.chart.destroy();
+    known.chart = new Chart(known.canvas, known.config());
+  }
+}

@@ -1,0 +1,50 @@
+// Light or dark, as Airflow is: it puts a class on the html element of the page that frames us.
+
+const system = matchMedia("(prefers-color-scheme: dark)");
+
+function airflow() {
+  try {
+    return parent === window ? null : parent.document.documentElement;
+  } catch {
+    return null;
+  }
+}
+
+function current() {
+  const classes = airflow()?.classList;
+  if (classes?.contains("dark")) return "dark";
+  if (classes?.contains("light")) return "light";
+  return system.matches ? "dark" : "light";
+}
+
+function background() {
+  // Airflow's own may be configured; ours would show an edge around the frame.
+  const root = airflow();
+  if (!root) return "";
+  const found = getComputedStyle(root.ownerDocument.body).backgroundColor;
+  return /^rgba\(.*, 0\)$/.test(found) ? "" : found;
+}
+
+function apply() {
+  const root = document.documentElement;
+  root.dataset.theme = current();
+  root.style.setProperty("--page", background() || null);
+}
+
+/** Follow the theme, and call `changed` after each change of it. */
+export function followTheme(changed) {
+  apply();
+  const again = () => {
+    const before = document.documentElement.dataset.theme;
+    apply();
+    if (document.documentElement.dataset.theme !== before) changed();
+  };
+  system.addEventListener("change", again);
+  const root = airflow();
+  if (root) new MutationObserver(again).observe(root, { attributeFilter: ["class", "style"] });
+}
+
+/** Return the value of a colour of page.css. */
+export function colour(name) {
+  return getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+}
