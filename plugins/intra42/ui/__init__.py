@@ -1,1 +1,1 @@
-"""The page "Intra42" in Airflow: figures from the warehouse, the routes, and what the browser gets."""
+"""The page "Intra42" in Airflow: figures of the warehouse, routes, the browser's part."""

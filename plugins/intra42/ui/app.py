@@ -114,9 +114,7 @@ def activity(span: Length = "day", dag_id: OurDag = None) -> dict[str, Any]:
 
 
 @data.get("/runs")
-def runs(
-    limit: Annotated[int, Query(ge=1, le=200)] = 60, dag_id: OurDag = None
-) -> dict[str, Any]:
+def runs(limit: Annotated[int, Query(ge=1, le=200)] = 60, dag_id: OurDag = None) -> dict[str, Any]:
     """The last runs and what they wrote."""
     return _figure(lambda connection: figures.runs(connection, DAGS, limit, dag_id))
 

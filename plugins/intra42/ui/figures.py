@@ -1,7 +1,7 @@
 """What the page shows, as plain data: one function per picture, each a few statements.
 
 Every function takes a connection of `intra42.ui.warehouse.reading` and returns what JSON can hold,
-with times as aware datetimes. Nothing in it belongs to a person: ids, counts, times, masked reasons.
+with times as aware datetimes. Nothing in it names a person: ids, counts, times, masked reasons.
 """
 
 from __future__ import annotations
@@ -68,9 +68,7 @@ def freshness(connection: Connection, dags: Dags) -> dict[str, Any]:
     fresh (within the promise), due (a run is about to renew it), late, or never.
     """
     tables = [(r.name, r.group, f"{r.group}.{r.name}") for r in RESOURCES]
-    tables += [
-        (link.table, r.group, f"{r.group}.{r.name}") for r in RESOURCES for link in r.links
-    ]
+    tables += [(link.table, r.group, f"{r.group}.{r.name}") for r in RESOURCES for link in r.links]
     found = _rows(
         connection,
         "freshness",

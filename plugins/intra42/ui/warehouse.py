@@ -21,7 +21,10 @@ Connect = Callable[[], psycopg.Connection[Any]]
 
 TIMEOUT_MS = 5_000
 
-_UNREACHABLE = "The warehouse cannot be reached through the connection intra42_db. The mirror's state is unknown."
+_UNREACHABLE = (
+    "The warehouse cannot be reached through the connection intra42_db. "
+    "The state of the mirror is unknown."
+)
 _NO_SCHEMA = "The schema intra42 is not there yet. The first run of intra42_nightly creates it."
 _OLD_SCHEMA = "The schema intra42 is older than this page. The next run of either DAG upgrades it."
 _FORBIDDEN = "The login of the connection intra42_db may not read this table of the schema intra42."
@@ -56,7 +59,8 @@ def _opened(connect: Connect) -> psycopg.Connection[Any]:
     try:
         return connect()
     except ConfigError as error:
-        raise Unavailable(f"{error}.", "no_connection") from error
+        msg = f"{error}."
+        raise Unavailable(msg, "no_connection") from error
     except psycopg.OperationalError as error:
         raise _unreachable(error) from error
 

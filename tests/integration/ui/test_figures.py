@@ -190,14 +190,17 @@ def test_the_audit_tells_how_long_ago_users_were_counted(warehouse: Warehouse) -
 def test_what_was_in_a_parked_record_or_a_deleted_row_is_not_shown(warehouse: Warehouse) -> None:
     warehouse.execute(
         "insert into intra42.parked_records (resource, id, fingerprint, payload, reason, run_id, "
-        "first_seen_at, last_seen_at, last_run_id) values ('users', 7, '7', "
-        """'{"login": "jdoe", "email": "jdoe@student.42.fr"}', %s, 'run 1', now(), now(), 'run 1')""",
+        "first_seen_at, last_seen_at, last_run_id) "
+        "values ('users', 7, '7', %s, %s, 'run 1', now(), now(), 'run 1')",
+        '{"login": "jdoe", "email": "jdoe@student.42.fr"}',
         'invalid input syntax for type bigint: "jdoe"',
     )
     warehouse.execute(
         "insert into intra42.tombstones (resource, id, row, reason, run_id, deleted_at, seq, "
-        """restored_at) values ('users', 8, '{"login": "jdoe"}', 'absent', 'run 2', now(), 1, now()),"""
-        """('users', 9, '{"login": "jdoe"}', 'absent', 'run 2', now() - interval '50 days', 1, null)"""
+        "restored_at) select 'users', id, %s, 'absent', 'run 2', now() - ago, 1, restored_at "
+        "from (values (8, interval '0', now()), (9, interval '50 days', null)) "
+        "as t (id, ago, restored_at)",
+        '{"login": "jdoe"}',
     )
     with reading(warehouse.connect) as connection:
         parked, tombstones = figures.parked(connection), figures.tombstones(connection)
@@ -213,25 +216,31 @@ def test_what_was_in_a_parked_record_or_a_deleted_row_is_not_shown(warehouse: Wa
 
 
 def test_an_empty_database_is_told_from_a_broken_one(database_url: str) -> None:
-    with pytest.raises(Unavailable, match="not there yet") as caught:
-        with reading(Warehouse(database_url).connect) as connection:
-            figures.quota(connection)
+    with (
+        pytest.raises(Unavailable, match="not there yet") as caught,
+        reading(Warehouse(database_url).connect) as connection,
+    ):
+        figures.quota(connection)
     assert caught.value.problem == "no_schema"
 
 
 def test_an_older_schema_is_told_from_none(warehouse: Warehouse) -> None:
     warehouse.execute("drop view intra42.levels_recomputed_silently")
-    with pytest.raises(Unavailable, match="older than this page") as caught:
-        with reading(warehouse.connect) as connection:
-            figures.levels(connection)
+    with (
+        pytest.raises(Unavailable, match="older than this page") as caught,
+        reading(warehouse.connect) as connection,
+    ):
+        figures.levels(connection)
     assert caught.value.problem == "old_schema"
 
 
 def test_a_warehouse_out_of_reach_is_said_without_its_address() -> None:
     port = free_port()
-    with pytest.raises(Unavailable, match="cannot be reached") as caught:
-        with reading(lambda: psycopg.connect(f"host=127.0.0.1 port={port} user=secretive")):
-            pass
+    with (
+        pytest.raises(Unavailable, match="cannot be reached") as caught,
+        reading(lambda: psycopg.connect(f"host=127.0.0.1 port={port} user=secretive")),
+    ):
+        pass
     assert caught.value.problem == "unreachable"
     assert str(port) not in str(caught.value)
     assert "secretive" not in str(caught.value)
@@ -242,25 +251,28 @@ def test_a_missing_connection_is_named() -> None:
         message = "The Airflow connection intra42_db is missing"
         raise ConfigError(message)
 
-    with pytest.raises(Unavailable, match="intra42_db is missing") as caught:
-        with reading(missing):
-            pass
+    with pytest.raises(Unavailable, match="intra42_db is missing") as caught, reading(missing):
+        pass
     assert caught.value.problem == "no_connection"
 
 
 def test_a_slow_answer_is_given_up(warehouse: Warehouse) -> None:
-    with pytest.raises(Unavailable) as caught:
-        with reading(warehouse.connect, timeout_ms=50) as connection:
-            connection.execute("select pg_sleep(30)")
+    with (
+        pytest.raises(Unavailable) as caught,
+        reading(warehouse.connect, timeout_ms=50) as connection,
+    ):
+        connection.execute("select pg_sleep(30)")
     assert caught.value.problem == "slow"
 
 
 def test_a_table_that_somebody_locks_is_given_up(warehouse: Warehouse) -> None:
     with closing(warehouse.connect()) as other:
         other.execute("lock table intra42.parked_records")
-        with pytest.raises(Unavailable) as caught:
-            with reading(warehouse.connect, timeout_ms=50) as connection:
-                figures.parked(connection)
+        with (
+            pytest.raises(Unavailable) as caught,
+            reading(warehouse.connect, timeout_ms=50) as connection,
+        ):
+            figures.parked(connection)
     assert caught.value.problem == "slow"
 
 
@@ -276,9 +288,8 @@ def test_a_login_that_may_not_read_is_told(warehouse: Warehouse) -> None:
         return connection
 
     try:
-        with pytest.raises(Unavailable) as caught:
-            with reading(as_reader) as connection:
-                figures.parked(connection)
+        with pytest.raises(Unavailable) as caught, reading(as_reader) as connection:
+            figures.parked(connection)
         assert caught.value.problem == "forbidden"
     finally:
         warehouse.execute(f"drop owned by {role}")
@@ -292,7 +303,9 @@ def test_the_page_cannot_write_and_leaves_no_connection(warehouse: Warehouse) ->
         opened.append(warehouse.connect())
         return opened[-1]
 
-    with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
-        with reading(remembered) as connection:
-            connection.execute("delete from intra42.parked_records")
+    with (
+        pytest.raises(psycopg.errors.ReadOnlySqlTransaction),
+        reading(remembered) as connection,
+    ):
+        connection.execute("delete from intra42.parked_records")
     assert [connection.closed for connection in opened] == [True]

@@ -4,6 +4,7 @@ import { el, table } from "./dom.js";
 import { count } from "./format.js";
 import { colour } from "./theme.js";
 
+const FONT = { family: getComputedStyle(document.body).fontFamily, size: 11 };
 const drawn = new Map();
 
 /** Return where an axis ends that a few giants would flatten, or null. */
@@ -20,7 +21,7 @@ export function totals(series) {
   return series[0].values.map((_, i) => series.reduce((sum, s) => sum + s.values[i], 0));
 }
 
-function options({ horizontal, titles, ticks, max, unit, share }) {
+function options({ horizontal, titles, ticks, everyTick, max, share }) {
   const ink = colour("muted");
   const value = {
     stacked: true,
@@ -30,6 +31,7 @@ function options({ horizontal, titles, ticks, max, unit, share }) {
     grid: { color: colour("line"), drawTicks: false },
     ticks: {
       color: ink,
+      font: FONT,
       maxTicksLimit: 5,
       padding: 6,
       precision: 0,
@@ -40,7 +42,7 @@ function options({ horizontal, titles, ticks, max, unit, share }) {
     stacked: true,
     border: { color: colour("line") },
     grid: { display: false },
-    ticks: { color: ink, maxRotation: 0, autoSkip: !horizontal, maxTicksLimit: ticks ?? 9, autoSkipPadding: 12 },
+    ticks: { color: ink, font: FONT, maxRotation: 0, autoSkip: !horizontal && !everyTick, maxTicksLimit: ticks ?? 9, autoSkipPadding: 12 },
   };
   return {
     animation: false,
@@ -48,13 +50,12 @@ function options({ horizontal, titles, ticks, max, unit, share }) {
     maintainAspectRatio: false,
     indexAxis: horizontal ? "y" : "x",
     interaction: { mode: "index", axis: horizontal ? "y" : "x", intersect: false },
-    font: { family: getComputedStyle(document.body).fontFamily, size: 11 },
     scales: horizontal ? { x: value, y: names } : { x: names, y: value },
     plugins: {
       legend: {
         position: "top",
         align: "end",
-        labels: { color: ink, boxWidth: 10, boxHeight: 10, borderRadius: 2, useBorderRadius: true, padding: 12 },
+        labels: { color: ink, font: FONT, boxWidth: 10, boxHeight: 10, borderRadius: 2, useBorderRadius: true, padding: 12 },
       },
       tooltip: {
         backgroundColor: colour("tip"),
@@ -67,7 +68,7 @@ function options({ horizontal, titles, ticks, max, unit, share }) {
         filter: (item) => item.raw > 0 || item.datasetIndex === 0,
         callbacks: {
           title: (items) => (items.length ? titles(items[0].dataIndex) : ""),
-          label: (item) => ` ${item.dataset.label}: ${share ? `${Math.round(item.raw)} %` : count(item.raw)}${unit ? ` ${unit}` : ""}`,
+          label: (item) => ` ${item.dataset.label}: ${share ? `${Math.round(item.raw)} %` : count(item.raw)}`,
         },
       },
     },

@@ -12,7 +12,7 @@ const DAG = new URLSearchParams(location.search).get("dag");
 
 const STATES = { fresh: "fresh", due: "due", late: "late", never: "never" };
 const WAYS = {
-  refresh: ["the refresh in turn", "updated"],
+  refresh: ["a quarter hour's refresh", "incremental"],
   nightly: ["the nightly run", "nightly"],
 };
 const PERIODS = {
@@ -61,8 +61,10 @@ function drawFreshness({ tables }) {
   card("card-fresh", [count(kept), el("small", {}, ` of ${tables.length}`)], parts.join(", ") || "all of them");
   const late = of("late");
   const never = of("never");
+  const due = of("due");
   const words = [
     late.length && `${late.map((t) => t.table).join(", ")} ${late.length === 1 ? "is" : "are"} older than promised.`,
+    due.length && `${counted(due.length, "table")} ${due.length === 1 ? "is" : "are"} due: a run should renew them any minute.`,
     never.length === tables.length && "No table has been read yet: unpause intra42_nightly, and wait for its first run.",
     never.length && never.length < tables.length && `Not read yet: ${never.map((t) => t.table).join(", ")}.`,
   ].filter(Boolean);
@@ -200,16 +202,17 @@ function drawLevels(found) {
   }
   card(
     "card-levels",
-    [duration(found.median_s), el("small", {}, " half of them, at the most")],
-    `${counted(found.levels, "level")} in ${found.days} days; nine of ten at most ${duration(found.most_s)}`,
+    [duration(found.median_s), el("small", {}, " at most, half of them")],
+    `${counted(found.levels, "level")} in ${found.days} days; nine of ten within ${duration(found.most_s)}`,
   );
-  const classes = found.edges_s.map((from, i) => {
+  const classes = found.edges_s.map((_, i) => {
     const to = found.edges_s[i + 1];
-    return i === 0 ? `< ${edge(to)}` : to ? `< ${edge(to)}` : `${edge(from)} +`;
+    return to ? `≤ ${edge(to)}` : "more";
   });
   bars(body, {
     labels: classes,
     ticks: 8,
+    everyTick: true,
     titles: (i) => {
       const [from, to] = [found.edges_s[i], found.edges_s[i + 1]];
       return to ? `Unseen for ${edge(from)} to ${edge(to)}` : `Unseen for more than ${edge(from)}`;
@@ -299,6 +302,10 @@ function drawRuns({ runs }) {
   );
 }
 
+function reasonAndRun(row) {
+  return el("span", {}, row.reason, el("span", { class: "second" }, row.run_id));
+}
+
 function drawParked({ total, records }) {
   const body = bodyOf("parked");
   if (!total) return sentence(body, "Nothing is parked.");
@@ -309,10 +316,9 @@ function drawParked({ total, records }) {
       [
         { head: "Table", cell: (r) => el("code", {}, r.resource) },
         { head: "Id", number: true, cell: (r) => (r.id === null ? "none" : `${r.id}`) },
-        { head: "Reason", cell: (r) => r.reason, wide: true },
+        { head: "Reason, and the run", cell: reasonAndRun, wide: true },
         { head: "Tried", number: true, cell: (r) => count(r.attempts) },
-        { head: "Since", cell: (r) => el("span", { title: `Run ${r.run_id}` }, atMoment(r.first_seen_at)) },
-        { head: "Run", cell: (r) => r.run_id, wide: true },
+        { head: "Since", cell: (r) => atMoment(r.first_seen_at) },
       ],
       records,
     ),
@@ -332,12 +338,17 @@ function drawTombstones({ days, total, restored, tombstones }) {
       [
         { head: "Table", cell: (t) => el("code", {}, t.resource) },
         { head: "Id", number: true, cell: (t) => `${t.id}` },
-        { head: "Reason", cell: (t) => t.reason, wide: true },
+        { head: "Reason, and the run", cell: reasonAndRun, wide: true },
         {
           head: "Deleted",
-          cell: (t) => atMoment(t.deleted_at) + (t.restored_at ? `; back ${atMoment(t.restored_at)}` : ""),
+          cell: (t) =>
+            el(
+              "span",
+              {},
+              atMoment(t.deleted_at),
+              t.restored_at && el("span", { class: "second" }, `back ${atMoment(t.restored_at)}`),
+            ),
         },
-        { head: "Run", cell: (t) => t.run_id, wide: true },
       ],
       tombstones,
     ),

@@ -18,11 +18,16 @@ function current() {
 }
 
 function background() {
-  // Airflow's own may be configured; ours would show an edge around the frame.
-  const root = airflow();
-  if (!root) return "";
-  const found = getComputedStyle(root.ownerDocument.body).backgroundColor;
-  return /^rgba\(.*, 0\)$/.test(found) ? "" : found;
+  // The colour that shows around the frame: with ours there would be an edge.
+  try {
+    for (let around = frameElement; around; around = around.parentElement) {
+      const found = getComputedStyle(around).backgroundColor;
+      if (found && found !== "transparent" && !/^rgba\(.*, 0\)$/.test(found)) return found;
+    }
+  } catch {
+    // Framed by a stranger.
+  }
+  return "";
 }
 
 function apply() {
