@@ -207,7 +207,7 @@ function drawLevels(found) {
   );
   const classes = found.edges_s.map((_, i) => {
     const to = found.edges_s[i + 1];
-    return to ? `≤ ${edge(to)}` : "more";
+    return to ? `<${edge(to).replace(" min", "m").replace(" ", "")}` : "more";
   });
   bars(body, {
     labels: classes,

@@ -49,7 +49,12 @@ export function followTheme(changed) {
   if (root) new MutationObserver(again).observe(root, { attributeFilter: ["class", "style"] });
 }
 
-/** Return the value of a colour of page.css. */
+const probe = document.createElement("i");
+probe.hidden = true;
+document.body.append(probe);
+
+/** Return a colour of page.css as the canvas understands it, mixtures computed. */
 export function colour(name) {
-  return getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+  probe.style.color = `var(--${name})`;
+  return getComputedStyle(probe).color;
 }
