@@ -181,7 +181,7 @@ def test_the_folders_of_contributing_exist() -> None:
 
 def test_pictures_are_small() -> None:
     pictures = re.findall(r"!\[.+?\]\(([^)]+)\)", README_TEXT)
-    assert len(pictures) == 2
+    assert len(pictures) == 4
     for picture in pictures:
         assert (ROOT / picture).stat().st_size < MOST_BYTES_OF_A_PICTURE
 
