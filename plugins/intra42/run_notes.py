@@ -76,7 +76,7 @@ def _write(session: Session, run: DagRun, ours: Mapping[str, str]) -> None:
         return  # a person's note stays
     text = note_of(_outcomes(session, run, ours))
     if written is None:
-        written = DagRunNote(content=text)
+        written = DagRunNote(content=text)  # type: ignore[no-untyped-call]
         written.dag_run_id = run.id
         session.add(written)
     written.content = text

@@ -17,18 +17,6 @@ from intra42.ui.warehouse import Connection, reading
 DAGS = Dags(nightly="intra42_nightly", incremental="intra42_incremental")
 
 YEAR = Path(__file__).parent / "year.sql"
-LEVELS = Path(__file__).parent / "levels.sql"
-
-
-def migrated(database_url: str) -> None:
-    """Create the schema, and the history of levels where no migration does."""
-    with closing(psycopg.connect(database_url, autocommit=True)) as connection:
-        migrate(connection)
-        found = connection.execute(
-            "select to_regclass('intra42.levels_recomputed_silently') is not null"
-        ).fetchone()
-        if found == (False,):
-            connection.execute(LEVELS.read_text())
 
 
 class Warehouse:
@@ -45,7 +33,8 @@ class Warehouse:
             connection.execute(text, values or None)
 
     def migrate(self) -> Warehouse:
-        migrated(self.database_url)
+        with closing(psycopg.connect(self.database_url, autocommit=True)) as connection:
+            migrate(connection)
         return self
 
     def attempt(self, dag_id: str, task_id: str, ago: str, **columns: Any) -> None:
