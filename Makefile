@@ -35,6 +35,10 @@ help: ## Show this list
 demo: setup ## Run both DAGs against the simulator, then stay up until Ctrl-C (ONCE=1: stop)
 	@exec $(BIN)/python -m dev.demo $(if $(filter-out 0,$(ONCE)),--once)
 
+.PHONY: psql
+psql: setup ## Open the demo's warehouse in psql (SQL="select ...": one statement; PSQL_ARGS=...)
+	@exec $(BIN)/python -m dev.psql $(if $(SQL),--command "$$SQL") $(PSQL_ARGS)
+
 .PHONY: test
 test: setup lint ## Lint, then run the whole test suite
 	@exec $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(PYTEST_ARGS)
@@ -93,7 +97,7 @@ fmt: setup ## Format the code and sort its imports
 	$(BIN)/ruff format .
 
 .PHONY: docs
-docs: setup ## Write what follows from the catalogue: the README's tables, the dbt source
+docs: setup ## Write what the documentation takes from the code and the schema
 	@PYTHONPATH=plugins $(BIN)/python -m dev.readme
 	@PYTHONPATH=plugins $(BIN)/python -m dev.dbt
 

@@ -182,7 +182,9 @@ def demo(options: argparse.Namespace) -> int:
 def print_login(stack: AirflowStack) -> None:
     """Print where the UI is and how to get in."""
     print(f"Airflow: {stack.base_url}  user {ADMIN}, password {stack.keys.admin_password}")
-    print(f"Warehouse: {stack.warehouse_url}  Logs: {stack.logs}", flush=True)
+    print(
+        f"Warehouse: {stack.warehouse_url}  (`make psql` opens it)  Logs: {stack.logs}", flush=True
+    )
 
 
 def say(line: str) -> None:

@@ -194,6 +194,13 @@ class Postgres:
         except (OSError, ValueError, psutil.NoSuchProcess):
             return False
 
+    def listening_port(self) -> int | None:
+        """Return the port of the server that has this folder open, None while there is none."""
+        if not self.is_running():
+            return None
+        lines = (self.folder / "postmaster.pid").read_text().splitlines()
+        return int(lines[3]) if len(lines) > 3 and lines[3].isdecimal() else None
+
     def stop(self, mode: str = "fast") -> None:
         """Stop the server if it runs; `mode` is smart, fast or immediate."""
         if not self.is_running():

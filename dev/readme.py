@@ -1,11 +1,11 @@
-"""`make docs`: write the tables that follow from the catalogue into README.md and docs/."""
+"""`make docs`: write what follows from the catalogue and the schema into README.md and docs/."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
 
-from dev import privacy, requests
+from dev import architecture, privacy, requests, tables
 from dev.settings import ROOT
 from intra42.catalog.graph import embedded_in, of_group
 from intra42.catalog.model import Link, Resource
@@ -74,10 +74,15 @@ def with_table(text: str, begin: str = BEGIN, end: str = END, table: str = "") -
 
 def main() -> int:
     """Rewrite the documents that are stale."""
+    with tables.migrated_database() as url:
+        columns = tables.reference(tables.relations(url))
     wanted = (
         (README, BEGIN, END, resource_table()),
         (requests.DOCUMENT, requests.BEGIN, requests.END, requests.tables()),
         (privacy.DOCUMENT, privacy.BEGIN, privacy.END, privacy.table()),
+        (tables.DOCUMENT, tables.BEGIN, tables.END, columns),
+        (architecture.DOCUMENT, *architecture.ARROWS, architecture.diagram(architecture.arrows())),
+        (architecture.DOCUMENT, *architecture.MODULES, architecture.module_table()),
     )
     for document, begin, end, table in wanted:
         text = document.read_text(encoding="utf-8")

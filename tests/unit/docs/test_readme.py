@@ -25,7 +25,8 @@ from intra42.hooks.intra42 import DEFAULT_BASE_URL, settings_of
 from intra42.statements import read
 from intra42.sync.schema import migrate
 
-DOCUMENTS = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/api.md", "docs/privacy.md")
+PAGES = tuple(str(path.relative_to(ROOT)) for path in sorted((ROOT / "docs").rglob("*.md")))
+DOCUMENTS = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", *PAGES)
 MOST_BYTES_OF_A_PICTURE = 300_000
 USER, ENROLMENT = 77, 123456
 
@@ -170,6 +171,11 @@ def test_links_lead_somewhere(name: str) -> None:
             titles = re.findall(r"^#+ (.+)$", file.read_text(encoding="utf-8"), re.MULTILINE)
             slugs = {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
             assert anchor in slugs, target
+
+
+def test_the_index_of_docs_links_to_every_page() -> None:
+    links = re.findall(r"^- \[.+?\]\(([\w./-]+\.md)\): \w", text_of("docs/README.md"), re.MULTILINE)
+    assert sorted(f"docs/{link}" for link in links) == sorted({*PAGES} - {"docs/README.md"})
 
 
 def test_the_folders_of_contributing_exist() -> None:
