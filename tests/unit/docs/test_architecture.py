@@ -28,10 +28,10 @@ TEXT = DOCUMENT.read_text(encoding="utf-8")
 
 
 def layers() -> list[list[str]]:
-    """Return the layers of the import-linter contract, the highest first."""
+    """Return the contract's layers of whole packages, the highest first; `ui` has several."""
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]
     (contract,) = (each for each in contracts["contracts"] if each["type"] == "layers")
-    return [re.findall(r"intra42\.(\w+)", layer) for layer in contract["layers"]]
+    return [re.findall(r"intra42\.(\w+)(?![.\w])", layer) for layer in contract["layers"]]
 
 
 def drawn() -> set[tuple[str, str]]:
