@@ -33,7 +33,6 @@ _BOOKKEEPING = (
     "tombstones",
     "parked_records",
 )
-_READ = [resource for resource in RESOURCES if resource.embedded_in is None]
 _LATE_AFTER = {"primary": (1, 3), "reference": (26, 50)}  # hours: a warning, an error
 
 _RELATIONS = """
@@ -98,7 +97,9 @@ def _is_public(connection: psycopg.Connection[Any], oid: int, name: str) -> bool
 
 def _in_order(tables: Mapping[str, Any]) -> Sequence[str]:
     """Return the catalogue's tables in its order, each with those it fills, then all others."""
-    known = [name for resource in _READ for name in graph.tables_of(resource.name)]
+    known = [
+        name for resource in graph.read_for_themselves() for name in graph.tables_of(resource.name)
+    ]
     return [*known, *(name for name in tables if name not in known)]
 
 
@@ -106,7 +107,7 @@ def _table(
     connection: psycopg.Connection[Any], oid: int, name: str, comment: str | None
 ) -> dict[str, Any]:
     found: dict[str, Any] = {"name": name, "description": comment or ""}
-    for resource in _READ:
+    for resource in graph.read_for_themselves():
         if name in graph.tables_of(resource.name):
             late, very_late = _LATE_AFTER[resource.group]
             found["config"] = {

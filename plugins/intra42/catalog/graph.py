@@ -39,6 +39,11 @@ def of_group(group: str) -> tuple[Resource, ...]:
     )
 
 
+def read_for_themselves() -> tuple[Resource, ...]:
+    """Return all resources but those that are embedded in others: one task each."""
+    return (*of_group("reference"), *of_group("primary"))
+
+
 def embedded_in(name: str) -> tuple[Resource, ...]:
     """Return the resources whose rows are in the records of the resource called `name`."""
     return tuple(resource for resource in RESOURCES if resource.embedded_in == name)

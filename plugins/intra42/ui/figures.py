@@ -11,7 +11,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from intra42.catalog import graph
-from intra42.catalog.resources import RESOURCES
 from intra42.statements import read
 from intra42.ui.masking import masked
 from intra42.ui.warehouse import Connection
@@ -67,8 +66,11 @@ def freshness(connection: Connection, dags: Dags) -> dict[str, Any]:
     The age of a table is the time since the last attempt that read it up to now began. `state` is
     fresh (within the promise), due (a run is about to renew it), late, or never.
     """
-    tables = [(r.name, r.group, f"{r.group}.{r.name}") for r in RESOURCES]
-    tables += [(link.table, r.group, f"{r.group}.{r.name}") for r in RESOURCES for link in r.links]
+    tables = [
+        (table, resource.group, f"{resource.group}.{resource.name}")
+        for resource in graph.read_for_themselves()
+        for table in graph.tables_of(resource.name)
+    ]
     found = _rows(
         connection,
         "freshness",
@@ -178,8 +180,8 @@ def parked(connection: Connection) -> dict[str, Any]:
 
 def tombstones(connection: Connection) -> dict[str, Any]:
     """Return the rows deleted last, without what was in them."""
-    tables = [resource.name for resource in RESOURCES]
-    tables += [link.table for resource in RESOURCES for link in resource.links]
+    read = graph.read_for_themselves()
+    tables = [table for resource in read for table in graph.tables_of(resource.name)]
     [counts] = _rows(connection, "tombstone_count", tables=tables, span=timedelta(days=30))
     found = _rows(connection, "tombstones", limit=_SHOWN)
     return {"days": 30, **counts, "tombstones": [_without_values(row) for row in found]}

@@ -216,6 +216,7 @@ def test_an_upgrade_begins_with_what_is_there(town):
         connection.execute("drop table intra42.cursus_users_levels cascade")
         connection.execute("drop function intra42.note_first_levels cascade")
         connection.execute("drop function intra42.note_changed_levels cascade")
+        connection.execute("drop function intra42.is_anonymised")
         connection.execute(
             "delete from intra42.schema_migrations where name = '0010_level_history'"
         )
