@@ -99,7 +99,6 @@ fmt: setup ## Format the code and sort its imports
 .PHONY: docs
 docs: setup ## Write what the documentation takes from the code and the schema
 	@PYTHONPATH=plugins $(BIN)/python -m dev.readme
-	@PYTHONPATH=plugins $(BIN)/python -m dev.dbt
 
 .PHONY: setup
 setup: $(STAMP) ## Make .venv and install requirements.lock (happens by itself)

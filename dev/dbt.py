@@ -7,20 +7,16 @@ rightly be old.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import psycopg
 import yaml
 
-from dev.postgres import Postgres
 from dev.settings import ROOT
 from intra42.catalog import graph
 from intra42.catalog.resources import RESOURCES
 from intra42.statements import SCHEMA
-from intra42.sync.schema import migrate
 
 DOCUMENT = ROOT / "docs" / "dbt" / "sources.yml"
 
@@ -139,32 +135,3 @@ def _column(
     if tests:
         column["data_tests"] = tests
     return column
-
-
-def fresh() -> str:
-    """Return the text for the migrations as they are, made in a database of its own."""
-    with tempfile.TemporaryDirectory(prefix="intra42-dbt-") as name:
-        folder = Path(name)
-        folder.chmod(0o755)  # PostgreSQL runs as another user where we are root
-        server = Postgres(folder / "data")
-        server.start()
-        try:
-            server.ensure_database("warehouse")
-            with psycopg.connect(server.url("warehouse"), autocommit=True) as connection:
-                migrate(connection)
-                return document(connection)
-        finally:
-            server.stop("immediate")
-
-
-def main() -> None:
-    """Write the document if it is stale."""
-    text = fresh()
-    if not DOCUMENT.exists() or DOCUMENT.read_text(encoding="utf-8") != text:
-        DOCUMENT.parent.mkdir(parents=True, exist_ok=True)
-        DOCUMENT.write_text(text, encoding="utf-8")
-        print(f"{DOCUMENT.name} was stale and is written again")
-
-
-if __name__ == "__main__":
-    main()

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
-from dev import architecture, privacy, requests, tables
+import psycopg
+
+from dev import architecture, dbt, privacy, requests, tables
 from dev.settings import ROOT
 from intra42.catalog.graph import embedded_in, of_group
 from intra42.catalog.model import Link, Resource
@@ -74,8 +77,9 @@ def with_table(text: str, begin: str = BEGIN, end: str = END, table: str = "") -
 
 def main() -> int:
     """Rewrite the documents that are stale."""
-    with tables.migrated_database() as url:
+    with tables.migrated_database() as url, psycopg.connect(url) as connection:
         columns = tables.reference(tables.relations(url))
+        source = dbt.document(connection)
     wanted = (
         (README, BEGIN, END, resource_table()),
         (requests.DOCUMENT, requests.BEGIN, requests.END, requests.tables()),
@@ -86,11 +90,15 @@ def main() -> int:
     )
     for document, begin, end, table in wanted:
         text = document.read_text(encoding="utf-8")
-        fresh = with_table(text, begin, end, table)
-        if fresh != text:
-            document.write_text(fresh, encoding="utf-8")
-            print(f"{document.name} was stale and is written again")
+        _write(document, text, with_table(text, begin, end, table))
+    _write(dbt.DOCUMENT, dbt.DOCUMENT.read_text(encoding="utf-8"), source)
     return 0
+
+
+def _write(document: Path, text: str, fresh: str) -> None:
+    if fresh != text:
+        document.write_text(fresh, encoding="utf-8")
+        print(f"{document.name} was stale and is written again")
 
 
 if __name__ == "__main__":
