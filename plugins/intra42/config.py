@@ -65,14 +65,20 @@ class Window:
 class Request:
     """One run's order: the settings, and what the trigger form asked for.
 
-    `restricted` says that the run is only about the campuses named in its params.
+    `restricted` says that the run is only about the campuses named in its params. `tables` narrows
+    a full refresh to the tables named; empty means all of them.
     """
 
     config: Config
     restricted: bool = False
     full_refresh: bool = False
+    tables: tuple[str, ...] = ()
     window: Window | None = None
     allow_mass_delete: bool = False
+
+    def rereads(self, table: str) -> bool:
+        """Tell whether this run reads all of `table` again, whatever its watermarks say."""
+        return self.full_refresh and (not self.tables or table in self.tables)
 
 
 def _ids(least: int) -> tuple[Callable[[Any], Any], str]:
@@ -193,8 +199,8 @@ def parse_request(values: Any, params: Mapping[str, Any]) -> Request:
     """
     config = parse_config(values)
     for key in ("campus_ids", "cursus_ids"):
-        if params.get(key):
-            chosen = _checked(key, params[key], "the run's params")
+        if given := _listed(params.get(key)):
+            chosen = _checked(key, given, "the run's params")
             config = replace(config, **{key: chosen})
     flags = {
         key: _param_flag(key, params.get(key)) for key in ("full_refresh", "allow_mass_delete")
@@ -203,7 +209,25 @@ def parse_request(values: Any, params: Mapping[str, Any]) -> Request:
     if window and flags["full_refresh"]:
         message = "the run's params: full_refresh and an explicit window exclude each other"
         raise ConfigError(message)
-    return Request(config=config, restricted=bool(params.get("campus_ids")), window=window, **flags)
+    tables = _tables(params.get("tables"))
+    if tables and not flags["full_refresh"]:
+        message = "the run's params: tables names what a full refresh reads, so set full_refresh"
+        raise ConfigError(message)
+    return Request(
+        config=config,
+        restricted=bool(_listed(params.get("campus_ids"))),
+        tables=tables,
+        window=window,
+        **flags,
+    )
+
+
+def _listed(value: Any) -> Any:
+    """Return the numbers of a text such as `1, 67`, as the trigger form has it; else `value`."""
+    if not isinstance(value, str):
+        return value
+    parts = [part.strip() for part in value.split(",") if part.strip()]
+    return [int(part) if part.isdecimal() else part for part in parts]
 
 
 def _param_flag(key: str, value: Any) -> bool:
@@ -213,6 +237,15 @@ def _param_flag(key: str, value: Any) -> bool:
         message = f"the run's params: {key} is {value!r}, but must be true or false"
         raise ConfigError(message)
     return value
+
+
+def _tables(value: Any) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    if not isinstance(value, list | tuple) or not all(isinstance(name, str) for name in value):
+        message = f"the run's params: tables is {value!r}, but must be a list of names of tables"
+        raise ConfigError(message)
+    return tuple(dict.fromkeys(value))
 
 
 def _explicit_window(since: Any, until: Any) -> Window | None:

@@ -23,26 +23,41 @@ from intra42.operators import (
 NIGHTLY = "intra42_nightly"
 INCREMENTAL = "intra42_incremental"
 
+_TABLES = [resource.name for resource in graph.of_group("primary")]
+
+
+def _ids(title: str, example: str) -> Param:
+    """Return a param that takes a list of ids, or the text that a person writes into the form.
+
+    The first type is the form's field. Airflow's field for a list of numbers is an editor of JSON
+    that arranges anew what is being typed.
+    """
+    return Param(
+        [],
+        type=["null", "string", "array"],
+        items={"type": "integer", "minimum": 1},
+        pattern=r"^\s*([1-9][0-9]*(\s*,\s*[1-9][0-9]*)*)?\s*$",
+        title=title,
+        description=f"Ids for this run only, such as {example}; empty: those of intra42_config.",
+    )
+
+
 _PARAMS = {
-    "campus_ids": Param(
-        [],
-        type=["null", "array"],
-        items={"type": "integer", "minimum": 1},
-        title="Campuses",
-        description="JSON list for this run only, such as [1, 67]; empty: those of intra42_config.",
-    ),
-    "cursus_ids": Param(
-        [],
-        type=["null", "array"],
-        items={"type": "integer", "minimum": 1},
-        title="Cursus",
-        description="JSON list for this run only, such as [21]; empty: those of intra42_config.",
-    ),
+    "campus_ids": _ids("Campuses", "1, 67"),
+    "cursus_ids": _ids("Cursus", "21"),
     "full_refresh": Param(
         False,  # Param's default is positional
         type="boolean",
         title="Full refresh",
         description="Read everything again, whatever the watermarks say.",
+    ),
+    "tables": Param(
+        [],
+        type=["null", "array"],
+        items={"type": "string", "enum": _TABLES},
+        examples=_TABLES,  # the form offers them to choose from
+        title="Only these tables",
+        description="Of a full refresh, for this run; empty: all. Others are continued as usual.",
     ),
     "updated_from": Param(
         None,

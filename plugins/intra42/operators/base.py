@@ -15,6 +15,7 @@ from airflow.sdk import BaseOperator, Variable
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 from airflow.sdk.log import mask_secret
 
+from intra42.catalog import graph
 from intra42.config import Request, Window, parse_request
 from intra42.errors import (
     CatalogError,
@@ -184,14 +185,26 @@ def request_of(context: Context, variable: str) -> Request:
         ConfigError: the variable or a param is invalid.
     """
     request = parse_request(_read_variable(variable), context.get("params") or {})
+    _refuse_unknown_tables(request)
     run = context["dag_run"]
     if run.run_type == "backfill" and request.window is None:
         if run.data_interval_start is None or run.data_interval_end is None:
             message = "a backfill needs a DAG whose timetable has real data intervals"
             raise ConfigError(message)
         window = Window(since=run.data_interval_start, until=run.data_interval_end)
-        return replace(request, window=window, full_refresh=False)
+        return replace(request, window=window, full_refresh=False, tables=())
     return request
+
+
+def _refuse_unknown_tables(request: Request) -> None:
+    allowed = [resource.name for resource in graph.of_group("primary")]
+    unknown = [name for name in request.tables if name not in allowed]
+    if unknown:
+        message = (
+            f"the run's params: tables names {unknown[0]!r}, but may name {', '.join(allowed)}; "
+            "the reference tables are read whole every night"
+        )
+        raise ConfigError(message)
 
 
 def _read_variable(name: str) -> Any:

@@ -45,6 +45,11 @@ def describe(request: Request, api: ApiSettings) -> str:
     what = "continues from the watermarks (tables without one are loaded whole by the nightly)"
     if request.full_refresh:
         what = "reads everything again"
+    if request.tables:
+        what = (
+            f"reads all of {', '.join(request.tables)} again, and continues the other tables from "
+            "their watermarks"
+        )
     if request.window:
         what = f"reads exactly what changed from {request.window}"
     return f"This run {what}, for {campuses} and cursus {cursus}, from {api.base_url}"

@@ -53,7 +53,7 @@ def _continue(work: Work, reader: Reader) -> None:
         begun_by_this_run = _run_unfinished(work, reader)
     except FutureWatermark:
         begun_by_this_run = False
-    if work.request.full_refresh:
+    if work.request.rereads(reader.resource.name):
         known, missing = watermarks(work, reader.resource)
         if missing and not work.is_loader:
             _begin_first(work, reader, missing)

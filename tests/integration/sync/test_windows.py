@@ -268,3 +268,31 @@ def test_a_full_refresh_ignores_watermarks_and_moves_them_at_its_end(town):
     town.nightly(full_refresh=True)
     assert town.value("select final_mark from intra42.projects_users where id = 10100") == 66
     assert world.clock.now() - watermarks(town, NIGHTLY)["1/21"] < timedelta(seconds=3)
+
+
+LATEST = "select resource, max(watermark) from intra42.sync_state where dag_id = %s group by 1"
+
+
+def test_a_full_refresh_of_one_table_leaves_the_others_to_their_watermarks(town):
+    world = town.sim.world
+    town.config["nightly_audit_requests"] = 0
+    achievement = town.value("select min(id) from intra42.achievements_users")
+    world.update_row("projects_users", 10100, silent=True, final_mark=66)
+    world.update_row("achievements_users", achievement, silent=True, nbr_of_success=55)
+    world.clock.advance(hours=24 * 15)
+    run_id = town.nightly(full_refresh=True, tables=["achievements_users"])
+    found = "select nbr_of_success from intra42.achievements_users where id = %s"
+    assert town.value(found, achievement) == 55
+    assert town.value("select final_mark from intra42.projects_users where id = 10100") is None
+    kinds = town.query("select resource, kind from intra42.jobs where run_id = %s", run_id)
+    assert [name for name, kind in kinds if kind == "full"] == [
+        "coalitions_users",  # as in any night
+        "achievements_users",
+    ]
+    # Nothing changed that anybody was told of, so no other watermark moved.
+    latest = dict(town.query(LATEST, NIGHTLY))
+    now = world.clock.now()
+    assert {name for name, mark in latest.items() if now - mark < timedelta(seconds=3)} == {
+        "coalitions_users",
+        "achievements_users",
+    }

@@ -128,6 +128,11 @@ def test_the_first_task_says_in_one_sentence_what_to_set(
             {"full_refresh": True, "updated_from": "2026-01-02T00:00:00Z"},
             ["full_refresh", "explicit window"],
         ),
+        ({"tables": ["users"]}, ["tables names", "set full_refresh"]),
+        (
+            {"full_refresh": True, "tables": ["projects"]},
+            ["tables names 'projects'", "may name users, campus_users", "every night"],
+        ),
     ],
 )
 def test_params_that_make_no_sense_fail_the_first_task(

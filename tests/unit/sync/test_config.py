@@ -132,6 +132,7 @@ def test_params_override_the_variable_and_empty_ones_do_not():
     [
         ({"campus_ids": ["x"]}, "campus_ids"),
         ({"cursus_ids": 21}, "cursus_ids"),
+        ({"campus_ids": "1, Lyon"}, "campus_ids"),
         ({"full_refresh": "yes"}, "full_refresh"),
         ({"allow_mass_delete": 1}, "allow_mass_delete"),
         ({"updated_from": "yesterday-ish"}, "updated_from"),
@@ -146,11 +147,40 @@ def test_params_override_the_variable_and_empty_ones_do_not():
             "must be later than updated_from",
         ),
         ({"updated_from": "2026-01-02T00:00:00Z", "full_refresh": True}, "exclude each other"),
+        ({"tables": ["users"]}, "tables names .* so set full_refresh"),
+        ({"tables": "users", "full_refresh": True}, "tables is 'users', but must be a list"),
+        ({"tables": [7], "full_refresh": True}, r"tables is \[7\], but must be a list"),
     ],
 )
 def test_a_bad_param_names_itself(params, said):
     with pytest.raises(ConfigError, match=said):
         parse_request(None, params)
+
+
+@pytest.mark.parametrize(
+    ("text", "ids"),
+    [("67", (67,)), (" 1, 67 ", (1, 67)), ("1,67,", (1, 67)), ("", (5,)), (" ", (5,))],
+)
+def test_ids_may_be_written_as_in_the_trigger_form(text, ids):
+    request = parse_request({"campus_ids": [5]}, {"campus_ids": text})
+    assert request.config.campus_ids == ids
+    assert request.restricted == (ids != (5,))
+
+
+@pytest.mark.parametrize(
+    ("params", "reread"),
+    [
+        ({}, []),
+        ({"tables": []}, []),
+        ({"full_refresh": True}, ["users", "projects_users"]),
+        ({"full_refresh": True, "tables": []}, ["users", "projects_users"]),
+        ({"full_refresh": True, "tables": None}, ["users", "projects_users"]),
+        ({"full_refresh": True, "tables": ["users"]}, ["users"]),
+    ],
+)
+def test_a_full_refresh_is_of_the_tables_named_or_of_all(params, reread):
+    request = parse_request(None, params)
+    assert [name for name in ("users", "projects_users") if request.rereads(name)] == reread
 
 
 @pytest.mark.parametrize(
