@@ -14,6 +14,8 @@ PEERS_LIST  := requirements-bench.txt
 REDIS       := .venv-redis
 REDIS_STAMP := $(REDIS)/.intra42-tried
 REDIS_LIST  := requirements-redis.txt
+UI_STAMP := $(VENV)/.intra42-ui-installed
+UI_LIST  := requirements-ui.txt
 CODE  := dags plugins include dev tests bench
 
 # An interpreter that is gone, or a folder that was never finished, is made again.
@@ -42,6 +44,16 @@ psql: setup ## Open the demo's warehouse in psql (SQL="select ...": one statemen
 .PHONY: test
 test: setup lint ## Lint, then run the whole test suite
 	@exec $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(PYTEST_ARGS)
+
+.PHONY: test-ui
+test-ui: setup $(UI_STAMP) ## Try the everyday gestures in a real Chromium; takes minutes
+	@exec env INTRA42_UI=1 $(BIN)/python -m pytest tests/ui $(PYTEST_ARGS)
+
+# On top of .venv, whose versions stay: the tests need Airflow, the simulator and the browser.
+$(UI_STAMP): $(UI_LIST) $(STAMP)
+	@echo "Installing $(UI_LIST) into $(VENV)"
+	@$(BIN)/python -m pip install --quiet --no-input -c $(LOCK) -r $(UI_LIST)
+	@touch $@
 
 # Several of them may run side by side: each tells other histories.
 HISTORIES := 1000
@@ -133,6 +145,7 @@ $(STAMP): $(LOCK) $(BROKEN)
 	touch $@
 
 LOCKED := $(filter-out $(PEERS_LIST) $(REDIS_LIST),$(sort $(wildcard requirements*.txt)))
+LOCKED := $(filter-out $(PEERS_LIST) $(UI_LIST),$(sort $(wildcard requirements*.txt)))
 
 .PHONY: lock
 lock: ## Pin the newest versions that the requirements allow in requirements.lock

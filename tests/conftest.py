@@ -21,6 +21,9 @@ from tests.dags import environment  # noqa: F401  # Airflow's settings, before a
 from tests.harness import Mirror
 from tests.integration.sync import worlds
 
+# They take minutes and need a browser: `make test-ui` asks for them.
+collect_ignore = [] if os.environ.get("INTRA42_UI") else ["ui"]
+
 Build = Callable[[], Simulator]
 
 _numbers = itertools.count(1)
