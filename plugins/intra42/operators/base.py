@@ -20,12 +20,14 @@ from intra42.config import Request, Window, parse_request
 from intra42.errors import (
     CatalogError,
     ConfigError,
+    DataError,
     DeleteRefused,
     FatalApiError,
     NotAscending,
     NotFound,
     QuotaSpent,
     RangeIgnored,
+    RetriableApiError,
 )
 from intra42.hooks import Intra42Hook
 from intra42.operators import lineage, metrics
@@ -37,14 +39,10 @@ from intra42.sync.written import Written, written
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-# A retry cannot help with these.
-_FINAL = (
-    CatalogError,
-    FatalApiError,
-    NotAscending,
-    NotFound,
-    RangeIgnored,
-)
+# A retry cannot help with these. Of the first, the sentence says it all; a traceback would only
+# hide it. The others are for a developer.
+_SAID = (ConfigError, DeleteRefused, FatalApiError, NotFound)
+_FINAL = (CatalogError, NotAscending, RangeIgnored)
 
 
 class Intra42Operator(BaseOperator):
@@ -159,11 +157,13 @@ class Intra42Operator(BaseOperator):
                 trigger=TimeDeltaTrigger(timedelta(seconds=max(1.0, error.wait_s))),
                 method_name="execute_again",
             )
-        except (ConfigError, DeleteRefused) as error:
-            # The sentence says it all; a second traceback would only hide it.
+        except _SAID as error:
             raise AirflowFailException(str(error)) from None
         except _FINAL as error:
             raise AirflowFailException(str(error)) from error
+        except (DataError, RetriableApiError) as error:
+            # It may pass, so Airflow tries again.
+            raise AirflowException(str(error)) from None
 
 
 def identity_of(context: Context) -> Identity:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import socket
+import traceback
 from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime
@@ -163,6 +164,27 @@ def test_an_unknown_resource_fails_with_those_that_exist(stack: Stack) -> None:
         AirflowFailException, match=r"no resource 'user'; the catalogue has .*users"
     ):
         operator.execute(context(task_id="typo"))
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind", "words"),
+    [
+        pytest.param("403", AirflowFailException, "the API answered 403", id="a right is missing"),
+        pytest.param("wrong_total", AirflowException, "/v2/cursus", id="a listing is incomplete"),
+    ],
+)
+def test_what_the_api_did_is_one_sentence_and_no_chain_of_tracebacks(
+    stack: Stack, fault: str, kind: type[Exception], words: str
+) -> None:
+    open_run()
+    stack.sim.faults.add(fault, "/v2/cursus", times=None)
+    with pytest.raises(AirflowException) as caught:
+        Intra42SyncOperator(task_id="cursus", resource="cursus").execute(context(task_id="cursus"))
+    assert type(caught.value) is kind
+    shown = "".join(traceback.format_exception(caught.value))
+    assert words in shown
+    assert shown.count("Traceback") == 1
+    assert "\n" not in str(caught.value)
 
 
 class TestRequest:
