@@ -134,6 +134,21 @@ class TriggerForm:
         expect(self.dialog).to_be_hidden()
 
 
+class BackfillForm(TriggerForm):
+    """The same dialog, where "Backfill" is chosen instead of "Single Run"."""
+
+    def __init__(self, page: Page, dag_id: str) -> None:
+        """Open the form, and choose a backfill."""
+        super().__init__(page, dag_id)
+        self.dialog.get_by_role("radio", name="Backfill").locator("xpath=..").click()
+        expect(self.dialog).to_contain_text("Date Range")
+
+    @property
+    def button(self) -> Locator:
+        """The button at the end of the form."""
+        return self.dialog.get_by_role("button", name="Run Backfill", exact=True)
+
+
 def open_run(page: Page, dag_id: str, run_id: str) -> None:
     """Open the page of a run: the list of its tasks."""
     page.goto(f"/dags/{dag_id}/runs/{quote(run_id, safe='')}", wait_until="domcontentloaded")

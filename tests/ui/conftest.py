@@ -36,6 +36,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Any:
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """A headless Chromium."""
+    expect.set_options(timeout=PATIENCE_MS)
     with open_browser() as browser:
         yield browser
 
@@ -68,7 +69,6 @@ def page(
     """A window of somebody who is logged in; no fault is left in the API, no run is under way."""
     school.sim.faults.clear()
     school.quiet()
-    expect.set_options(timeout=PATIENCE_MS)
     with browser.new_context(
         base_url=school.stack.base_url,
         storage_state=cookies,
