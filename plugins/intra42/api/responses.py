@@ -23,6 +23,8 @@ from intra42.api.transport import Reply
 from intra42.errors import ApiError, ApiTimeout, FatalApiError, NotFound, RetriableApiError
 
 _PERSONAL = ("login", "email", "search", "first_name", "last_name", "phone")
+_USUAL = {"sort", "page[size]"}
+_OPEN_END = re.compile(r"(?<=,)(2147483647|9999-12-31T23:59:59\.999Z)$")
 _EMAIL = re.compile(r"[^\s\"'<>,;:]+@[^\s\"'<>,;:]+")
 _SECRET = re.compile(r"\b(?:s-s4t2\w+-)?[0-9a-fA-F]{32,}\b")
 
@@ -92,16 +94,20 @@ def shorten(text: str, limit: int = 200) -> str:
 
 
 def describe(method: str, path: str, params: Mapping[str, str] | None = None) -> str:
-    """Return a request in one line fit for a log: long lists shortened, personal values hidden."""
-    query = "&".join(f"{key}={_shown(key, value)}" for key, value in (params or {}).items())
+    """Return a request in one line fit for a log: long lists shortened, personal values hidden.
+
+    What every request has is left out, so that what the API said comes into sight.
+    """
+    shown = {key: value for key, value in (params or {}).items() if key not in _USUAL}
+    query = "&".join(f"{key}={_shown(key, value)}" for key, value in shown.items())
     return shorten(f"{method} {path}?{query}" if query else f"{method} {path}", 400)
 
 
 def _shown(key: str, value: str) -> str:
     if any(word in key for word in _PERSONAL):
         return "…"
-    parts = value.split(",")
-    return value if len(parts) <= 4 else f"{','.join(parts[:3])},…({len(parts)})"
+    parts = _OPEN_END.sub("…", value).split(",")
+    return ",".join(parts) if len(parts) <= 4 else f"{','.join(parts[:3])},…({len(parts)})"
 
 
 def read_answer(reply: Reply, label: str, seq: int, page: int = 1) -> Answer:

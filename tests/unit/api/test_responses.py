@@ -42,6 +42,17 @@ def test_a_range_stays_readable() -> None:
     assert text.endswith("range[updated_at]=2026-01-01T00:00:00Z,2099-01-01")
 
 
+def test_what_every_request_has_is_left_out_of_its_description() -> None:
+    asked = {
+        "range[updated_at]": "2026-01-01T00:00:00.000Z,9999-12-31T23:59:59.999Z",
+        "sort": "id",
+        "range[id]": "1,2147483647",
+        "page[size]": "100",
+    }
+    text = describe("GET", "/v2/users", asked)
+    assert text == "GET /v2/users?range[updated_at]=2026-01-01T00:00:00.000Z,…&range[id]=1,…"
+
+
 def test_shortened_text_is_one_line_without_addresses_and_secrets() -> None:
     text = shorten(f"mail a.b@c.example,\n token {'0af' * 20} " + "x" * 500)
     assert text.startswith("mail [e-mail], token [hidden] xxx")
