@@ -144,8 +144,7 @@ $(STAMP): $(LOCK) $(BROKEN)
 	rm $(UNFINISHED); \
 	touch $@
 
-LOCKED := $(filter-out $(PEERS_LIST) $(REDIS_LIST),$(sort $(wildcard requirements*.txt)))
-LOCKED := $(filter-out $(PEERS_LIST) $(UI_LIST),$(sort $(wildcard requirements*.txt)))
+LOCKED := $(filter-out $(PEERS_LIST) $(REDIS_LIST) $(UI_LIST),$(sort $(wildcard requirements*.txt)))
 
 .PHONY: lock
 lock: ## Pin the newest versions that the requirements allow in requirements.lock

@@ -49,8 +49,6 @@ AIRFLOW = (sys.executable, "-m", "airflow")
 
 _START_TIMEOUT_S = 300.0
 _CALL_TIMEOUT_S = 90.0
-_START_TIMEOUT_S = 300.0
-_ANSWER_TIMEOUT_S = 120.0  # of a busy machine
 _TAKEOVER_TIMEOUT_S = 45.0
 
 
@@ -85,10 +83,6 @@ class AirflowApi:
         if answer.status_code == requests.codes.unauthorized:
             self._login()
             answer = self._session.request(method, url, timeout=_CALL_TIMEOUT_S, **arguments)
-        answer = self._session.request(method, url, timeout=_ANSWER_TIMEOUT_S, **arguments)
-        if answer.status_code == requests.codes.unauthorized:
-            self._login()
-            answer = self._session.request(method, url, timeout=_ANSWER_TIMEOUT_S, **arguments)
         answer.raise_for_status()
         return answer.json()
 
@@ -97,8 +91,6 @@ class AirflowApi:
         answer = self._session.post(
             f"{self.base_url}/auth/token", json=login, timeout=_CALL_TIMEOUT_S
         )
-        url = f"{self.base_url}/auth/token"
-        answer = self._session.post(url, json=login, timeout=_ANSWER_TIMEOUT_S)
         answer.raise_for_status()
         self._session.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
 

@@ -21,15 +21,14 @@ from tests.dags import environment  # noqa: F401  # Airflow's settings, before a
 from tests.harness import Mirror
 from tests.integration.sync import worlds
 
-# They take minutes and need a browser: `make test-ui` asks for them.
-collect_ignore = [] if os.environ.get("INTRA42_UI") else ["ui"]
-
 Build = Callable[[], Simulator]
 
 _numbers = itertools.count(1)
 
-# `make test-celery` asks for it; it takes minutes, and needs a Redis server.
-collect_ignore = [] if os.environ.get("INTRA42_CELERY") else ["workers"]
+# `make test-celery` asks for the first; it takes minutes, and needs a Redis server.
+# `make test-ui` asks for the second; it takes minutes, too, and needs Chromium.
+_TARGETS = {"workers": "INTRA42_CELERY", "ui": "INTRA42_UI"}
+collect_ignore = [folder for folder, asked in _TARGETS.items() if not os.environ.get(asked)]
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +13,7 @@ from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 # Nobody waits that long; a busy machine may.
 PATIENCE_MS = 400_000
+NO_MOMENT = "Select date and time"
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _FLAGS = (
     "--headless",
@@ -90,7 +92,7 @@ class TriggerForm:
         self.page = page
         open_dag(page, dag_id)
         page.get_by_role("button", name="Trigger").first.click()
-        self.dialog = page.get_by_role("dialog").filter(has_text="Trigger Dag").first
+        self.dialog = page.get_by_role("dialog").filter(has_text="Single Run").first
         expect(self.dialog).to_be_visible()
 
     def field(self, title: str) -> Locator:
@@ -115,13 +117,18 @@ class TriggerForm:
 
     def set_moment(self, title: str, date: str, time: str = "00:00") -> None:
         """Set a time: the date as YYYY/MM/DD, the time as HH:mm."""
-        self.field(title).get_by_text("Select date and time").click()
-        picker = self.page.get_by_role("dialog").filter(has_text="Date").last
-        picker.get_by_placeholder("YYYY/MM/DD").fill(date)
-        picker.get_by_placeholder("HH:mm").fill(time)
-        picker.get_by_placeholder("HH:mm").press("Enter")
+        self.pick(self.field(title).get_by_text(NO_MOMENT), date, time)
+
+    def pick(self, empty: Locator, date: str, time: str) -> None:
+        """Click on an empty field for a time, and write day and time into what opens."""
+        empty.click()
+        day = self.page.get_by_placeholder("YYYY/MM/DD").filter(visible=True)
+        day.fill(date)
+        hour = self.page.get_by_role("textbox", name="HH:mm").filter(visible=True)
+        hour.fill(time)
+        hour.press("Enter")
         self.page.keyboard.press("Escape")
-        expect(picker).to_be_hidden()
+        expect(day).to_have_count(0)
 
     @property
     def button(self) -> Locator:
@@ -140,8 +147,14 @@ class BackfillForm(TriggerForm):
     def __init__(self, page: Page, dag_id: str) -> None:
         """Open the form, and choose a backfill."""
         super().__init__(page, dag_id)
-        self.dialog.get_by_role("radio", name="Backfill").locator("xpath=..").click()
+        self.dialog.get_by_text("Run this Dag for a range of dates").click()
         expect(self.dialog).to_contain_text("Date Range")
+
+    def set_range(self, first: str, last: str) -> None:
+        """Set the days of the "Date Range", "From" and "To", each as YYYY/MM/DD."""
+        empty = self.dialog.get_by_text(NO_MOMENT)
+        self.pick(empty.nth(0), first, "00:00")
+        self.pick(empty.nth(0), last, "23:59")
 
     @property
     def button(self) -> Locator:
@@ -158,15 +171,17 @@ def open_run(page: Page, dag_id: str, run_id: str) -> None:
 def task_row(page: Page, task_id: str, label: str = "") -> Locator:
     """Return the row of a task on the page of its run; `label` is the map index as it is shown."""
     link = page.get_by_role("link", name=task_id, exact=True)
-    return page.get_by_role("row").filter(has=link).filter(has_text=label).first
+    return page.get_by_role("row").filter(has=link).filter(has_text=re.compile(rf"{label}\b")).first
 
 
 def open_task(page: Page, task_id: str, label: str = "") -> Locator:
     """Click on a task on the page of its run, and return its log."""
     row = task_row(page, task_id, label)
-    row.get_by_role("link", name=label or task_id, exact=True).click()
-    log = page.get_by_role("code").filter(has_text="Log message source details")
-    expect(log).to_be_visible()
+    # The label of a chunk that is done goes on with what it brought.
+    row.get_by_role("link", name=re.compile(rf"^{label or task_id}\b")).last.click()
+    # A long log is shown from its end, without the lines that are out of sight.
+    log = page.get_by_role("code").first
+    expect(log).to_contain_text("Post Execute")
     return log
 
 

@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 
 from dev.simulator.messages import Request
 from tests.ui.browser import TriggerForm, clear_task, open_run, open_task, task_row
-from tests.ui.school import CHUNK, NIGHTLY, School
+from tests.ui.school import CHUNK, NIGHTLY, School, name_of
 
 REFETCH = "refresh_ongoing.refetch"
 DELETE = "refresh_ongoing.delete_missing"
@@ -42,11 +42,11 @@ def test_a_chunk_that_failed_is_cleared_alone_and_the_run_becomes_green(
     expect(task_row(page, REFETCH, label)).to_contain_text("Success")
     assert school.outcome(NIGHTLY, run_id) == "success"
     tries = {
-        item["rendered_map_index"]: item["try_number"]
+        name_of(item): item["try_number"]
         for item in school.api.task_instances(NIGHTLY, run_id)
         if item["task_id"] == REFETCH
     }
-    assert tries == {name: 2 if name == label else 1 for name in tries}
+    assert tries == {name: 2 if name == red else 1 for name in tries}
     assert school.differences() == []
 
 
