@@ -12,10 +12,13 @@ from typing import Any
 DISTRIBUTION = "airflow-provider-intra42"
 
 _FORM = {
-    "hidden-fields": ["schema", "port", "extra"],
+    # Not the port: the button "Test" of Airflow 3.3 sends 0 for an empty one, and is then refused
+    # because that is another port than the stored one.
+    "hidden-fields": ["schema", "extra"],
     "relabeling": {"host": "Base URL", "login": "Client ID", "password": "Client secret"},
     "placeholders": {
         "host": "https://api.intra.42.fr",
+        "port": "443 (Airflow's button Test wants a port)",
         "login": "UID of your application: u-s4t2…",
         "password": "SECRET of your application: s-s4t2…",
     },

@@ -57,8 +57,8 @@ def test_every_table_of_the_catalogue_is_the_outlet_of_its_task() -> None:
     outlets = {
         task.task_id: {outlet.name for outlet in task.outlets} for task in load_dag(NIGHTLY).tasks
     }
-    for resource in graph.RESOURCES:
-        tables = [resource.name, *(link.table for link in resource.links)]
+    for resource in graph.read_for_themselves():
+        tables = graph.tables_of(resource.name)
         task_id = f"{resource.group}.{resource.name}"
         assert outlets[task_id] == {f"intra42.{table}" for table in tables}
     assert outlets["refresh_ongoing.delete_missing"] == {"intra42.cursus_users"}

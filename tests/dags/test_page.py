@@ -18,7 +18,7 @@ from fastapi.testclient import TestClient
 from dev.postgres import Postgres, free_port
 from intra42.dag_factory import INCREMENTAL, NIGHTLY
 from tests.dags.environment import HOME
-from tests.integration.ui.conftest import migrated as create_schema
+from tests.integration.ui.conftest import Warehouse
 
 # The admin of a campus, someone who may look, and someone who may log in and no more.
 USERS = {"admin": "admin", "viewer": "viewer", "guest": ""}
@@ -98,7 +98,7 @@ def schema(postgres: Postgres) -> Iterator[str]:
     """A warehouse with an empty schema."""
     name = f"page_{os.getpid()}"
     postgres.ensure_database(name)
-    create_schema(postgres.url(name))
+    Warehouse(postgres.url(name)).migrate()
     yield postgres.url(name)
     with psycopg.connect(postgres.url(), autocommit=True) as connection:
         connection.execute(f'drop database "{name}" with (force)')

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Connection
 
 DEFAULT_BASE_URL = "https://api.intra.42.fr"
+_PORTS = {"http": 80, "https": 443}
 _PATIENCE_S = 20.0  # of a person who tests a connection
 
 
@@ -219,7 +220,7 @@ def base_url(connection: Connection) -> str:
         )
         raise ConfigError(message)
     address = parts.netloc
-    if connection.port and port is None:
+    if connection.port and port is None and connection.port != _PORTS[parts.scheme]:
         address = f"{address}:{connection.port}"
     return f"{parts.scheme}://{address}{parts.path.rstrip('/')}"
 

@@ -110,6 +110,7 @@ def _mark_listed(work: Work, resource: Resource, items: Sequence[Inner], answer:
         "synced_at": answer.date,
     }
     rows = work.connection.execute(compose("load/mark_embedded", **parts), values).fetchall()
+    work.counts.changed(resource.name, updated=sum(row[1] for row in rows))
     gone = sum(not row[0] for row in rows)
     if gone:
         log.info("%s: %d rows are no longer in the list of their parent", resource.name, gone)

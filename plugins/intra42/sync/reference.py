@@ -318,9 +318,9 @@ def _mark_listed(work: Work, reader: Reader, seen: set[int]) -> None:
         "synced_at": work.client.last_date,
     }
 
-    def step() -> list[tuple[bool]]:
+    def step() -> list[tuple[bool, bool]]:
         found = work.connection.execute(statement, values).fetchall()
-        work.counts.changed(resource.name, updated=len(found))
+        work.counts.changed(resource.name, updated=sum(row[1] for row in found))
         return found
 
     rows = work.commit(step)

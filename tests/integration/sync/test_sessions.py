@@ -143,3 +143,17 @@ def test_a_record_that_lacks_the_list_says_nothing():
     records = [{"id": 11}, {"id": 12, "project_sessions": None}, {"id": 13, "project_sessions": []}]
     rows, _unfit = cut_all(Cutter(PROJECTS), records)
     assert [item.owner for item in cut_inner(inner_cutters(PROJECTS), rows)] == [13]
+
+
+def test_a_changed_mark_counts_as_an_update_and_that_of_a_new_row_does_not(town):
+    town.sim.world.update_row("projects", 11, session_campus_ids=(None, 1, 2))
+    town.nightly(run_id="more")
+    town.sim.world.update_row("projects", 11, session_campus_ids=(None, 1))
+    town.nightly(run_id="fewer")
+    written = (
+        "select t.inserted, t.updated from intra42.sync_run_tables as t "
+        "join intra42.sync_runs as r on r.id = t.sync_run_id "
+        "where r.run_id = %s and t.resource = 'project_sessions'"
+    )
+    assert town.query(written, "more") == [(2, 0)]
+    assert town.query(written, "fewer") == [(0, 1)]

@@ -17,6 +17,8 @@ VARIANTS = {
     "intra42://id:secret@api.example.org:8443": "https://api.example.org:8443",
     "intra42://id:secret@https%3A%2F%2Fapi.example.org": "https://api.example.org",
     "intra42://id:secret@http%3A%2F%2Fapi.example.org%3A8080": "http://api.example.org:8080",
+    "intra42://id:secret@api.example.org:443": "https://api.example.org",
+    "intra42://id:secret@:443": "https://api.intra.42.fr",
     "http://id:secret@127.0.0.1:4242": "http://127.0.0.1:4242",
     "http://id:secret@localhost:4242": "http://localhost:4242",
     "http://id:secret@api.example.org:8080/http": "http://api.example.org:8080",
