@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from airflow.sdk import Connection
+from airflow.models.connection import Connection
 from airflow.utils.session import create_session
 from fastapi.testclient import TestClient
 
