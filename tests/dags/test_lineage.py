@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.listeners.listener import get_listener_manager
+from airflow.sdk.listener import get_listener_manager
 
 from intra42.catalog import graph
 from intra42.operators import Intra42SyncOperator
@@ -75,4 +75,4 @@ def test_a_run_tells_which_listing_became_which_table(
     fields = [field["name"] for field in outputs["users"]["facets"]["schema"]["fields"]]
     assert fields == list(graph.get("users").column_names)
     assert outputs["users"]["outputFacets"]["outputStatistics"]["rowCount"] == 1
-    assert outputs["projects_users"]["name"].endswith(".intra42.projects_users")
+    assert outputs["users"]["name"].endswith(".intra42.users")
