@@ -20,7 +20,7 @@ from intra42.statements import SCHEMA
 
 DOCUMENT = ROOT / "docs" / "dbt" / "sources.yml"
 
-_HEAD = "# Written by `make docs` from the migrations: copy it into your dbt project, dbt 1.10 or newer.\n"
+_HEAD = "# Written by `make docs` from the migrations, for a project of dbt 1.10 or newer.\n"
 _BOOKKEEPING = (
     "sync_runs",
     "sync_run_tables",
