@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from dev.simulator.messages import Request
 from tests.crashes.puppet import LISTING
@@ -50,7 +51,11 @@ def asks_for(place: str) -> Callable[[Request], bool]:
 
 
 def at_page(mirror: Mirror, place: str, action: Callable[[], None]) -> None:
-    """Let something happen when a page is asked for, before it is answered."""
+    """Let something happen when a page is asked for, before it is answered.
+
+    Pages come one by one then: where answers are slow, those before would be stored with it.
+    """
+    mirror.api = replace(mirror.api, most_in_flight=1)
     mirror.sim.faults.add(
         "between_pages", LISTING, when=asks_for(place), hook=lambda _store: action()
     )
