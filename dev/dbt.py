@@ -93,9 +93,7 @@ def _is_public(connection: psycopg.Connection[Any], oid: int, name: str) -> bool
 
 def _in_order(tables: Mapping[str, Any]) -> Sequence[str]:
     """Return the catalogue's tables in its order, each with those it fills, then all others."""
-    known = [
-        name for resource in graph.read_for_themselves() for name in graph.tables_of(resource.name)
-    ]
+    known = graph.tables()
     return [*known, *(name for name in tables if name not in known)]
 
 

@@ -21,6 +21,7 @@ from sqlalchemy.engine import Inspector
 
 from dev.postgres import Postgres
 from dev.settings import ROOT
+from intra42.catalog import graph
 from intra42.catalog.model import Column, Link, Resource, Source
 from intra42.catalog.resources import RESOURCES
 from intra42.statements import SCHEMA
@@ -175,11 +176,7 @@ def reference(found: Mapping[str, Relation]) -> str:
 
 def _mirror_order(found: Mapping[str, Relation]) -> list[str]:
     """Return the names of the mirror's tables, in the catalogue's order, others behind."""
-    order = [
-        table
-        for resource in RESOURCES
-        for table in (resource.name, *(link.table for link in resource.links))
-    ]
+    order = graph.tables()
     own = [name for name, relation in found.items() if relation.is_mirror and name not in order]
     return [name for name in order if name in found] + own
 

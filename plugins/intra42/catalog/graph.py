@@ -71,6 +71,11 @@ def tables_of(name: str) -> tuple[str, ...]:
     return (name, *links, *(resource.name for resource in embedded_in(name)))
 
 
+def tables() -> tuple[str, ...]:
+    """Return all tables that the API fills: each resource's own, then those that come with it."""
+    return tuple(t for resource in read_for_themselves() for t in tables_of(resource.name))
+
+
 def children_of_users() -> tuple[Resource, ...]:
     """Return the resources whose rows belong to a user: his history."""
     return tuple(resource for resource in RESOURCES if resource.has_user)

@@ -6,7 +6,7 @@ import ipaddress
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -85,18 +85,7 @@ class Intra42Hook(BaseHook):
             ConfigError: the Airflow connection is missing, or not one psycopg 3 can open.
             psycopg.OperationalError: the server cannot be reached or refuses us.
         """
-        try:
-            connection = self._warehouse.get_conn()
-        except AirflowException as error:
-            message = (
-                f"The Airflow connection {self.intra42_db_conn_id} is missing: create it with type "
-                "postgres, pointing at the warehouse database"
-            )
-            raise ConfigError(message) from error
-        if not isinstance(connection, psycopg.Connection):
-            message = "psycopg 3 is not installed: install requirements.txt of this package"
-            raise ConfigError(message)
-        return connection
+        return open_warehouse(self.intra42_db_conn_id, lambda: self._warehouse)
 
     @cached_property
     def _warehouse(self) -> PostgresHook:
@@ -155,6 +144,27 @@ class Intra42Hook(BaseHook):
         except Intra42Error as error:
             return False, str(error)
         return True, str(application)
+
+
+def open_warehouse(name: str, hook: Callable[[], PostgresHook]) -> psycopg.Connection[Any]:
+    """Open the Airflow connection `name` to the warehouse through what `hook` returns.
+
+    Raises:
+        ConfigError: the Airflow connection is missing, or not one psycopg 3 can open.
+        psycopg.OperationalError: the server cannot be reached or refuses us.
+    """
+    try:
+        connection = hook().get_conn()
+    except AirflowException as error:
+        message = (
+            f"The Airflow connection {name} is missing: create it with type postgres, pointing at "
+            "the warehouse database"
+        )
+        raise ConfigError(message) from error
+    if not isinstance(connection, psycopg.Connection):
+        message = "psycopg 3 is not installed: install requirements.txt of this package"
+        raise ConfigError(message)
+    return connection
 
 
 def settings_of(connection: Connection) -> ApiSettings:

@@ -5,7 +5,6 @@ The provider asks for it after the task; without it, nothing here is ever called
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -72,19 +71,11 @@ def facets(seen: Trace) -> OperatorLineage:
             },
         )
 
-    return OperatorLineage(
-        inputs=[
-            Dataset(namespace=seen.api, name=resource.endpoint, facets={"schema": schema(resource)})
-            for resource in _known([seen.resource])
-        ],
-        outputs=[output(table) for table in sorted({*seen.tables, *_tables(seen.resource)})],
-    )
-
-
-def _known(names: Iterable[str]) -> list[Resource]:
-    return [graph.get(name) for name in names if graph.has(name)]
-
-
-def _tables(name: str) -> list[str]:
-    """Return the tables that reading a resource fills; none for a task about all tables."""
-    return list(graph.tables_of(name)) if graph.has(name) else []
+    tables, inputs = set(seen.tables), []
+    # A task about all tables has no listing of its own.
+    if graph.has(seen.resource):
+        resource = graph.get(seen.resource)
+        facet = {"schema": schema(resource)}
+        inputs = [Dataset(namespace=seen.api, name=resource.endpoint, facets=facet)]
+        tables.update(graph.tables_of(resource.name))
+    return OperatorLineage(inputs=inputs, outputs=[output(table) for table in sorted(tables)])

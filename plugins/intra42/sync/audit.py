@@ -24,12 +24,12 @@ from intra42.statements import compose, table
 from intra42.sync import absence
 from intra42.sync.flight import Flight, Series
 from intra42.sync.loading import Trust
+from intra42.sync.parents import CHUNK
 from intra42.sync.reading import IdsSeries, Reader, ids_of, lock
 from intra42.sync.work import Work, chunked
 
 log = logging.getLogger(__name__)
 
-_CHUNK = 100
 _READ_TOGETHER = 10  # users, where a filter cannot be trusted to count by
 
 
@@ -332,7 +332,7 @@ class _Refetch(IdsSeries):
 def _resolve_suspects(work: Work, item: _Audit) -> None:
     """Look twice at rows that were not shown, and restore what was deleted and is back."""
     absent: set[int] = set()
-    for part in chunked(sorted(item.suspects), _CHUNK):
+    for part in chunked(sorted(item.suspects), CHUNK):
         absent |= set(part) - absence.ask(work, item.reader, part)
     buried: list[int] = []
     if item.resource.name != "cursus_users":

@@ -10,7 +10,7 @@ import hmac
 import json
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -144,25 +144,31 @@ def agree(connection: psycopg.Connection[Any], config: Config, *, may_restore: b
     wanted = chosen(config)
     found = Hashing(secret=config.hash_secret)
     mark = found.value(_MARK)[:16] if config.hash_secret else None
-    if _changes(connection, wanted, mark, may_restore=may_restore):
+    declared = _declared(connection)
+    if _changes(declared, wanted, mark, may_restore=may_restore):
         with connection.transaction():
             connection.execute(read("hashing/lock"))
             # Somebody else may have written the same just now.
-            for columns, key in _changes(connection, wanted, mark, may_restore=may_restore):
+            declared = _declared(connection)
+            for columns, key in _changes(declared, wanted, mark, may_restore=may_restore):
                 _declare(connection, columns, key)
-    return _agreed(connection, config.hash_secret)
+        declared = _declared(connection)
+    return _agreed(declared, config.hash_secret)
+
+
+def _declared(connection: psycopg.Connection[Any]) -> list[tuple[Any, ...]]:
+    return connection.execute(read("hashing/declared")).fetchall()
 
 
 def _changes(
-    connection: psycopg.Connection[Any],
+    declared: Sequence[tuple[Any, ...]],
     wanted: set[ColumnName],
     mark: str | None,
     *,
     may_restore: bool,
 ) -> list[tuple[set[ColumnName], str | None]]:
     """Return the columns that are to be stored otherwise than written down, with their key."""
-    rows = connection.execute(read("hashing/declared")).fetchall()
-    known = {(row[0], row[1]): row[2] for row in rows}
+    known = {(row[0], row[1]): row[2] for row in declared}
     hashed = {name for name, key in known.items() if key is not None}
     if not may_restore:
         wanted = wanted | hashed
@@ -201,11 +207,10 @@ def _declare(
     )
 
 
-def _agreed(connection: psycopg.Connection[Any], secret: str) -> Hashing:
-    rows = connection.execute(read("hashing/declared")).fetchall()
+def _agreed(declared: Sequence[tuple[Any, ...]], secret: str) -> Hashing:
     columns: dict[str, set[str]] = defaultdict(set)
     reread: dict[str, int] = defaultdict(int)
-    for resource, column, key, from_seq, again, _version in rows:
+    for resource, column, key, from_seq, again, _version in declared:
         if key is not None:
             columns[resource].add(column)
         if again:
@@ -213,6 +218,6 @@ def _agreed(connection: psycopg.Connection[Any], secret: str) -> Hashing:
     return Hashing(
         columns={name: frozenset(found) for name, found in columns.items()},
         secret=secret,
-        version=max((row[5] for row in rows), default=0),
+        version=max((row[5] for row in declared), default=0),
         reread=dict(reread),
     )

@@ -18,12 +18,12 @@ from intra42.errors import NotFound, RangeIgnored
 from intra42.sync import window
 from intra42.sync.flight import Series, middle_of_rest
 from intra42.sync.loading import Trust
+from intra42.sync.parents import CHUNK
 from intra42.sync.reading import Reader
 from intra42.sync.work import Work, chunked
 
 log = logging.getLogger(__name__)
 
-_CHUNK = 100
 WITH_MEMBERSHIPS = 86  # users a page, so that the memberships of a page's users fill one, too
 
 
@@ -261,7 +261,7 @@ def _chunks_if_cheaper(work: Work, resource: Resource, leg: Leg, page: Page) -> 
     if not resource.users_if_cheaper or page.done or str(resource.user_key) in leg.params:
         return []
     users = [row[0] for row in work.fetch("scope/all_users")]
-    chunks = math.ceil(len(users) / _CHUNK)
+    chunks = math.ceil(len(users) / CHUNK)
     rest = math.ceil(page.remaining / page.answer.per_page)
     if chunks >= rest:
         return []
@@ -274,5 +274,5 @@ def _chunks_if_cheaper(work: Work, resource: Resource, leg: Leg, page: Page) -> 
             leg,
             params={**leg.params, str(resource.user_key): ",".join(map(str, chunk))},
         )
-        for chunk in chunked(users, _CHUNK)
+        for chunk in chunked(users, CHUNK)
     ]

@@ -18,12 +18,12 @@ from intra42.catalog import graph
 from intra42.catalog.model import Resource
 from intra42.statements import columns, compose, table
 from intra42.sync.loading import fingerprint
+from intra42.sync.parents import CHUNK
 from intra42.sync.work import Work, chunked
 
 log = logging.getLogger(__name__)
 
 _BATCH = 2000  # rows a transaction
-_IDS = 100  # a request
 
 
 def rewrite(work: Work, batch: int = _BATCH) -> None:
@@ -134,6 +134,6 @@ def reread(work: Work, resource: Resource, read_ids: Callable[[Sequence[int]], A
         values = {"resource": resource.name, "from_seq": from_seq}
         ids = [row[0] for row in work.connection.execute(statement, values).fetchall()]
         log.info("%s: reading %d rows again, whose values were hashed", resource.name, len(ids))
-        for chunk in chunked(ids, _IDS):
+        for chunk in chunked(ids, CHUNK):
             read_ids(chunk)
     work.commit(lambda: work.execute("hashing/end_reread", resource=resource.name))

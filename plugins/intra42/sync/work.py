@@ -50,16 +50,18 @@ class Counts:
 
     def changed(self, table: str, *, inserted: int = 0, updated: int = 0, deleted: int = 0) -> None:
         """Count rows of `table` that were written."""
-        before = self.tables.get(table, (0, 0, 0))
-        self.tables[table] = (before[0] + inserted, before[1] + updated, before[2] + deleted)
+        self._write(table, inserted, updated, deleted)
         self.inserted += inserted
         self.updated += updated
         self.deleted += deleted
 
     def followed(self, table: str, updated: int) -> None:
         """Count rows of `table` with a column that follows other rows, not a record of the API."""
+        self._write(table, 0, updated, 0)
+
+    def _write(self, table: str, inserted: int, updated: int, deleted: int) -> None:
         before = self.tables.get(table, (0, 0, 0))
-        self.tables[table] = (before[0], before[1] + updated, before[2])
+        self.tables[table] = (before[0] + inserted, before[1] + updated, before[2] + deleted)
 
     def as_dict(self) -> dict[str, int]:
         """Return the counts by name."""

@@ -19,14 +19,14 @@ from airflow.models.dag import DagModel
 from airflow.models.dagrun import DagRun
 from airflow.providers.postgres.hooks.postgres import PostgresHook
 from airflow.sdk import BaseHook
-from airflow.sdk.exceptions import AirflowException
 from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
 from sqlalchemy import select
 
 from intra42.dag_factory import INCREMENTAL, NIGHTLY
-from intra42.errors import ConfigError, Unavailable
+from intra42.errors import Unavailable
+from intra42.hooks.intra42 import open_warehouse
 from intra42.ui import figures
 from intra42.ui.warehouse import Connection, reading
 
@@ -58,21 +58,14 @@ def connect() -> psycopg.Connection[Any]:
         ConfigError: the Airflow connection is missing, or not one psycopg 3 can open.
         psycopg.OperationalError: the server cannot be reached, or not in time.
     """
-    try:
-        known = BaseHook.get_connection(_WAREHOUSE)
-    except AirflowException as error:
-        message = (
-            f"The Airflow connection {_WAREHOUSE} is missing: create it with type postgres, "
-            "pointing at the warehouse database"
-        )
-        raise ConfigError(message) from error
+    return open_warehouse(_WAREHOUSE, _impatient)
+
+
+def _impatient() -> PostgresHook:
+    known = BaseHook.get_connection(_WAREHOUSE)
     # Nobody waits two minutes for a picture, as the system does for a host that is silent.
     known.extra = json.dumps({"connect_timeout": _CONNECT_TIMEOUT_S} | known.extra_dejson)
-    opened = PostgresHook(postgres_conn_id=_WAREHOUSE, connection=known).get_conn()
-    if not isinstance(opened, psycopg.Connection):
-        message = "psycopg 3 is not installed: install requirements.txt of this package"
-        raise ConfigError(message)
-    return opened
+    return PostgresHook(postgres_conn_id=_WAREHOUSE, connection=known)
 
 
 def _figure(of: Callable[[Connection], dict[str, Any]]) -> dict[str, Any]:

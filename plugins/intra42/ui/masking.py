@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from intra42.catalog import graph
 from intra42.catalog.resources import RESOURCES
 
 HIDDEN = "(hidden)"
@@ -14,8 +15,7 @@ _MAIL = re.compile(r"\S+@\S+")
 
 def _own_words() -> frozenset[str]:
     """Return the names of our tables and columns, which a message may quote."""
-    tables = {resource.name for resource in RESOURCES}
-    tables |= {link.table for resource in RESOURCES for link in resource.links}
+    tables = set(graph.tables())
     columns = {column.name for resource in RESOURCES for column in resource.columns}
     constraints = {
         f"{resource.name}_{column.name}_{ending}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from datetime import timedelta
 
 import psycopg
@@ -13,7 +12,7 @@ from intra42.sync.loading import Trust
 from intra42.sync.schema import migrate
 from intra42.sync.work import Identity
 from tests.harness import INCREMENTAL, NIGHTLY
-from tests.integration.sync.test_merge import enrolment, merge
+from tests.integration.sync.test_merge import enrolment, merge, merge_at_once
 
 HISTORY = (
     "select previous_level, level, found_by from intra42.cursus_users_levels "
@@ -155,21 +154,7 @@ def test_two_writers_at_once_leave_an_unbroken_chain(town):
         for seq in range(1001, 1041)
         for row in (1010, 1020, 1030)
     ]
-    errors = []
-
-    def write(dag_id, part):
-        try:
-            merge(town, part, dag_id)
-        except Exception as error:  # noqa: BLE001
-            errors.append(error)
-
-    halves = [(NIGHTLY, past[::2]), (INCREMENTAL, past[1::2])]
-    threads = [threading.Thread(target=write, args=half) for half in halves]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-    assert errors == []
+    merge_at_once(town, past)
     for row_id in (1010, 1020, 1030):
         chain = history(town, row_id)
         assert [before for before, _level, _how in chain[1:]] == [

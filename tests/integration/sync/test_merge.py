@@ -70,6 +70,25 @@ def merge(mirror, observations, dag_id=NIGHTLY, name="cursus_users"):
     mirror.task(Identity(dag_id=dag_id, run_id="merge"), {}, name, step)
 
 
+def merge_at_once(mirror, observations):
+    """Store half of them as the nightly and half as the incremental, side by side."""
+    errors = []
+
+    def write(dag_id, part):
+        try:
+            merge(mirror, part, dag_id)
+        except Exception as error:  # noqa: BLE001
+            errors.append(error)
+
+    halves = [(NIGHTLY, observations[::2]), (INCREMENTAL, observations[1::2])]
+    threads = [threading.Thread(target=write, args=half) for half in halves]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert errors == []
+
+
 def level(mirror, row_id=1010):
     return mirror.value("select level from intra42.cursus_users where id = %s", row_id)
 
@@ -159,21 +178,7 @@ def test_two_writers_at_once_converge(town):
         for row in (1010, 1020, 1030)
     ]
     rng.shuffle(past)
-    errors = []
-
-    def write(dag_id, part):
-        try:
-            merge(town, part, dag_id)
-        except Exception as error:  # noqa: BLE001
-            errors.append(error)
-
-    halves = [(NIGHTLY, past[::2]), (INCREMENTAL, past[1::2])]
-    threads = [threading.Thread(target=write, args=half) for half in halves]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-    assert errors == []
+    merge_at_once(town, past)
     assert {level(town, row_id) for row_id in (1010, 1020, 1030)} == {1060.0}
 
 
