@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -40,9 +41,12 @@ class Reader:
     def types(self, command: str) -> subprocess.CompletedProcess[str]:
         # The interpreter of this session stands for the .venv that `make` would have installed.
         typed = re.sub(r"^make ", "make --old-file .venv/.intra42-installed ", command)
+        # Below a `make test`, make would name its folder in what it prints.
+        inherited = {name for name in os.environ if name.startswith(("MAKE", "MFLAGS"))}
         return subprocess.run(
             ["bash", "-c", typed],
             cwd=self.checkout,
+            env={name: value for name, value in os.environ.items() if name not in inherited},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
