@@ -2,14 +2,14 @@
 
 A task cannot write the note of its run. The scheduler tells listeners of plugins when a run has
 ended, and what they write on the run is stored with its state: that costs no task and no request.
-The numbers are those that our tasks returned.
+The numbers are those that our tasks returned, the reasons those that failed tasks left behind.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from airflow.listeners import hookimpl
@@ -24,16 +24,19 @@ if TYPE_CHECKING:
 
 _LONGEST = 1000  # what Airflow's table of notes takes
 _REFETCH = "Intra42RefetchOperator"
+# The key under which a task that fails leaves the reason; Airflow clears it before the next try.
+FAILURE = "failure"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Outcome:
-    """What became of a task, and the counts it returned."""
+    """What became of a task: the counts it returned, or why it failed."""
 
     task_id: str
     task_type: str
     failed: bool
-    counts: Mapping[str, Any]
+    counts: Mapping[str, Any] = field(default_factory=dict)
+    reason: str = ""
 
 
 @hookimpl
@@ -96,7 +99,7 @@ def _outcomes(session: Session, run: DagRun, ours: Mapping[str, str]) -> list[Ou
                 XComModel.task_id == TaskInstance.task_id,
                 XComModel.run_id == TaskInstance.run_id,
                 XComModel.map_index == TaskInstance.map_index,
-                XComModel.key == "return_value",
+                XComModel.key.in_(("return_value", FAILURE)),
             ),
         )
         .where(
@@ -112,23 +115,24 @@ def _outcomes(session: Session, run: DagRun, ours: Mapping[str, str]) -> list[Ou
             task_id=task_id,
             task_type=ours[task_id],
             failed=state == "failed",
-            counts=counts if isinstance(counts, Mapping) else {},
+            counts=left if isinstance(left, Mapping) else {},
+            reason=left if isinstance(left, str) else "",
         )
-        for task_id, state, counts in rows
+        for task_id, state, left in rows
     ]
 
 
 def note_of(outcomes: Iterable[Outcome]) -> str:
-    """Return what happened in a run, in a few short sentences."""
+    """Return what happened in a run, in a few short sentences, and why each red task is red."""
     total: Counter[str] = Counter()
     refetched = 0
-    failed: set[str] = set()
+    failed: dict[str, str] = {}
     verified = ""
     for outcome in outcomes:
         counts = outcome.counts
         total.update({name: count for name, count in counts.items() if isinstance(count, int)})
         if outcome.failed:
-            failed.add(outcome.task_id)
+            failed[outcome.task_id] = failed.get(outcome.task_id) or outcome.reason
         if outcome.task_type == _REFETCH:
             refetched += counts.get("updated", 0)
         if "verified_median_s" in counts:
@@ -136,10 +140,13 @@ def note_of(outcomes: Iterable[Outcome]) -> str:
             verified = f"Ongoing rows verified {half} ago (median), {most} ago (95 %)."
     requests = "1 request" if total["requests"] == 1 else f"{total['requests']} requests"
     sentences = (
-        f"Failed: {', '.join(sorted(failed))}." if failed else "",
         f"{requests}: {total['inserted']} inserted, {total['updated']} updated, "
         f"{total['deleted']} deleted, {total['parked']} parked.",
         f"Found only by refetching: {refetched}." if refetched else "",
         verified,
     )
-    return " ".join(sentence for sentence in sentences if sentence)[:_LONGEST]
+    said = " ".join(sentence for sentence in sentences if sentence)
+    # Airflow shows the note as Markdown, and at first its first line.
+    red = [f"{name} failed: {why}" if why else f"{name} failed" for name, why in failed.items()]
+    reasons = "\n\n".join(red)[: _LONGEST - len(said) - 2]
+    return f"{reasons}\n\n{said}" if reasons else said

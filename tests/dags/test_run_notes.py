@@ -9,7 +9,7 @@ from airflow.models.serialized_dag import SerializedDagModel
 from airflow.utils.session import create_session
 from sqlalchemy import select
 
-from intra42.run_notes import Outcome, note_of
+from intra42.run_notes import _REFETCH, Outcome, note_of
 from tests.dags.stack import INCREMENTAL, FirstNight, Stack
 
 COUNTS = re.compile(
@@ -51,12 +51,28 @@ def test_the_note_of_a_run_says_what_its_ledger_says(loaded: Stack) -> None:
     assert refetched >= 1
 
 
-def test_the_note_of_a_failed_run_names_the_task_that_failed(loaded: Stack) -> None:
+def test_the_note_of_a_failed_run_names_the_task_that_failed_and_why(loaded: Stack) -> None:
     loaded.sim.clock.advance(minutes=15)
     loaded.sim.faults.add("403", "/v2/projects_users", times=None)
     run = loaded.incremental()
     assert run.state == "failed"
-    assert str(run.note).startswith("Failed: primary.projects_users. ")
+    why, said = str(run.note).split("\n\n")
+    assert re.fullmatch(
+        r"primary\.projects_users failed: GET /v2/projects_users\?.+: the API answered 403 .+", why
+    )
+    assert COUNTS.match(said)
+
+
+def test_of_many_chunks_that_failed_one_reason_is_told() -> None:
+    failed = [
+        Outcome(task_id="refetch", task_type=_REFETCH, failed=True, reason=reason)
+        for reason in ("", "the API answered 403", "the API answered 404")
+    ]
+    done = Outcome(task_id="refetch", task_type=_REFETCH, failed=False, counts={"requests": 1})
+    assert note_of([done, *failed]) == (
+        "refetch failed: the API answered 403\n\n"
+        "1 request: 0 inserted, 0 updated, 0 deleted, 0 parked."
+    )
 
 
 def test_the_first_night_has_a_note(first_night: FirstNight) -> None:
@@ -81,7 +97,10 @@ def test_a_note_that_a_person_wrote_stays(loaded: Stack) -> None:
 
 def test_a_note_fits_into_airflows_column() -> None:
     outcomes = [
-        Outcome(task_id=f"task_{number}", task_type="Intra42SyncOperator", failed=True, counts={})
+        Outcome(task_id=f"task_{number}", task_type="Intra42SyncOperator", failed=True)
         for number in range(500)
     ]
-    assert len(note_of(outcomes)) == 1000
+    note = note_of(outcomes)
+    assert len(note) == 1000
+    assert note.startswith("task_0 failed\n\ntask_1 failed\n\n")
+    assert note.endswith("\n\n0 requests: 0 inserted, 0 updated, 0 deleted, 0 parked.")

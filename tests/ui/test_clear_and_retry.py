@@ -32,6 +32,8 @@ def test_a_chunk_that_failed_is_cleared_alone_and_the_run_becomes_green(
     open_run(page, NIGHTLY, run_id)
     expect(task_row(page, REFETCH, label)).to_contain_text("Failed")
     expect(task_row(page, DELETE)).to_contain_text("Upstream Failed")
+    # The note of the run says why, before any log is opened.
+    expect(page.get_by_text(f"{REFETCH} failed: GET /v2/cursus_users")).to_contain_text("403")
     log = open_task(page, REFETCH, label)
     expect(log).to_contain_text("the API answered 403")
 

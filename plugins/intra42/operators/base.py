@@ -32,6 +32,7 @@ from intra42.errors import (
 from intra42.hooks import Intra42Hook
 from intra42.operators import lineage, metrics
 from intra42.operators.assets import asset, is_ours
+from intra42.run_notes import FAILURE
 from intra42.sync.session import attempt
 from intra42.sync.work import Identity, Work
 from intra42.sync.written import Written, written
@@ -39,17 +40,19 @@ from intra42.sync.written import Written, written
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-# A retry cannot help with these. Of the first, the sentence says it all; a traceback would only
-# hide it. The others are for a developer.
-_SAID = (ConfigError, DeleteRefused, FatalApiError, NotFound)
-_FINAL = (CatalogError, NotAscending, RangeIgnored)
+# A retry cannot help with these. A traceback is for a developer, whom the first need; otherwise the
+# sentence says it all, and a traceback would only hide it.
+_DEFECTS = (CatalogError, NotAscending, RangeIgnored)
+_FINAL = (*_DEFECTS, ConfigError, DeleteRefused, FatalApiError, NotFound)
+_LONGEST_REASON = 300
 
 
 class Intra42Operator(BaseOperator):
     """Base of the Intra42 operators.
 
     When the hour's requests are used up, the task defers itself, gives its worker slot back and
-    goes on where it stopped. Errors that a retry cannot help with fail the task at once. When it
+    goes on where it stopped. Errors that a retry cannot help with fail the task at once; the
+    sentence of an error is left for the note of the run, as the XCom `failure`. When the task
     succeeds, each table whose rows it changed gets an event of its asset, such as `intra42.users`.
 
     Args:
@@ -157,13 +160,11 @@ class Intra42Operator(BaseOperator):
                 trigger=TimeDeltaTrigger(timedelta(seconds=max(1.0, error.wait_s))),
                 method_name="execute_again",
             )
-        except _SAID as error:
-            raise AirflowFailException(str(error)) from None
-        except _FINAL as error:
-            raise AirflowFailException(str(error)) from error
-        except (DataError, RetriableApiError) as error:
-            # It may pass, so Airflow tries again.
-            raise AirflowException(str(error)) from None
+        except (*_FINAL, DataError, RetriableApiError) as error:
+            context["ti"].xcom_push(FAILURE, str(error)[:_LONGEST_REASON])
+            # What may pass, Airflow tries again.
+            kind = AirflowFailException if isinstance(error, _FINAL) else AirflowException
+            raise kind(str(error)) from (error if isinstance(error, _DEFECTS) else None)
 
 
 def identity_of(context: Context) -> Identity:

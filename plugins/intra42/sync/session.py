@@ -14,7 +14,7 @@ import psycopg
 from intra42.api.auth import PostgresTokens, fetch_token
 from intra42.api.client import IntraClient
 from intra42.api.limiter import PostgresLimiter
-from intra42.config import Request
+from intra42.config import Request, Window
 from intra42.errors import QuotaSpent
 from intra42.statements import read
 from intra42.sync import hashing, rewriting
@@ -158,8 +158,7 @@ def _log_closing_line(work: Work, status: str) -> None:
 def _window_text(work: Work) -> str:
     if work.window_from is None:
         return "no window"
-    until = f"{work.window_to:%Y-%m-%d %H:%M:%S} UTC" if work.window_to else "now"
-    return f"window from {work.window_from:%Y-%m-%d %H:%M:%S} UTC until {until}"
+    return f"window from {Window(since=work.window_from, until=work.window_to)}"
 
 
 def _begin_ledger(connection: Connection, identity: Identity, resource: str) -> int:
