@@ -65,16 +65,31 @@ class Window:
 class Request:
     """One run's order: the settings, and what the trigger form asked for.
 
-    `restricted` says that the run is only about the campuses named in its params. `tables` narrows
-    a full refresh to the tables named; empty means all of them.
+    `standing` are the settings without the params, which a run about other campuses or cursus must
+    not overrule in the rows. `restricted` says that the run is only about the campuses named in its
+    params. `tables` narrows a full refresh to the tables named; empty means all of them.
     """
 
     config: Config
+    standing: Config
     restricted: bool = False
     full_refresh: bool = False
     tables: tuple[str, ...] = ()
     window: Window | None = None
     allow_mass_delete: bool = False
+
+    def mirrored_cursus(self, scope: str) -> tuple[int, ...]:
+        """Return the cursus of `scope`, a name of `Config`, whose rows are mirrored.
+
+        Those of the settings come first, in their order, then those that only this run is about:
+        what belongs to several is of the first.
+        """
+        return tuple(dict.fromkeys((*getattr(self.standing, scope), *getattr(self.config, scope))))
+
+    @property
+    def lists_all(self) -> bool:
+        """Whether the run asks for every listing that the settings want."""
+        return not self.restricted and set(self.standing.cursus_ids) <= set(self.config.cursus_ids)
 
     def rereads(self, table: str) -> bool:
         """Tell whether this run reads all of `table` again, whatever its watermarks say."""
@@ -197,7 +212,7 @@ def parse_request(values: Any, params: Mapping[str, Any]) -> Request:
     Raises:
         ConfigError: as `parse_config`, or an explicit window that makes no sense.
     """
-    config = parse_config(values)
+    config = standing = parse_config(values)
     for key in ("campus_ids", "cursus_ids"):
         if given := _listed(params.get(key)):
             chosen = _checked(key, given, "the run's params")
@@ -215,6 +230,7 @@ def parse_request(values: Any, params: Mapping[str, Any]) -> Request:
         raise ConfigError(message)
     return Request(
         config=config,
+        standing=standing,
         restricted=bool(_listed(params.get("campus_ids"))),
         tables=tables,
         window=window,

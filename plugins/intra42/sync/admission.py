@@ -135,7 +135,7 @@ def collect(work: Work, name: str, key: str, ids: Iterable[int], **filters: str)
     Meant for a few hundred users and their few rows of a light table.
     """
     resource = graph.get(name)
-    cutter = Cutter(resource, work.config.cursus_ids)
+    cutter = Cutter(resource, work.request.mirrored_cursus("cursus_ids"))
     path = resource.by_id or resource.endpoint
     questions = iter(
         [

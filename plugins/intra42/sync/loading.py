@@ -113,7 +113,7 @@ def _merge(
     values = {
         **work.names,
         "resource": resource.name,
-        "all_cursus_ids": list(work.config.all_cursus_ids),
+        "all_cursus_ids": list(work.request.mirrored_cursus("all_cursus_ids")),
         "anonymised": _anonymised(resource, seen),
         "reread_seq": work.hashing.reread.get(resource.name),
     }

@@ -35,7 +35,7 @@ class Reader:
     def __init__(self, work: Work, resource: Resource) -> None:
         self.work = work
         self.resource = resource
-        self.cutter = Cutter(resource, work.config.cursus_ids)
+        self.cutter = Cutter(resource, work.request.mirrored_cursus("cursus_ids"))
         self.inside = inner_cutters(resource)
         self.unreadable = 0  # records without a usable id
         self._entered = 0  # rows just read of users who entered, and are stored already
@@ -133,7 +133,7 @@ class Reader:
         return series.returned, series.answer
 
     def users_filters(self, users: Iterable[int]) -> dict[str, str]:
-        """Return the filters that select all rows of `users` in the configured cursus."""
+        """Return the filters that select all rows of `users` in our cursus."""
         params = {str(self.resource.user_key): ",".join(map(str, users))}
         cursus = self.our_cursus()
         if self.resource.cursus_filter and cursus is not None:
@@ -149,7 +149,7 @@ class Reader:
         return sorted({row.values[self._order["user_id"]] for row in rows})
 
     def _of_our_cursus(self, rows: list[Row]) -> list[Row]:
-        """Return the rows of the configured cursus, and those that were and are kept true."""
+        """Return the rows of our cursus, and those that were and are kept true."""
         ours = self.our_cursus()
         if ours is None:
             return rows
@@ -164,8 +164,7 @@ class Reader:
         """Return the cursus whose rows are mirrored; None where rows have no cursus to tell."""
         if self.resource.scope_cursus is None or "cursus_id" not in self._order:
             return None
-        ours: tuple[int, ...] = getattr(self.work.config, self.resource.scope_cursus)
-        return ours
+        return self.work.request.mirrored_cursus(self.resource.scope_cursus)
 
     def _of_our_users(self, seen: list[Seen]) -> list[Seen]:
         if self.resource.name == "users":
@@ -311,7 +310,7 @@ def derive_from(work: Work, name: str, ids: list[int] | None, answer: Answer | N
         f"derive/from_{name}",
         ids=ids,
         synced_at=answer.date if answer else work.client.last_date,
-        all_cursus_ids=list(work.config.all_cursus_ids),
+        all_cursus_ids=list(work.request.mirrored_cursus("all_cursus_ids")),
     )
     for table, rows in followed:
         work.counts.followed(table, rows)

@@ -302,15 +302,15 @@ def _reread_unlisted(work: Work, resource: Resource, seen: set[int]) -> None:
 def _mark_listed(work: Work, reader: Reader, seen: set[int]) -> None:
     """Set `listed` to whether this complete listing had the row.
 
-    A run about some campuses only, or one that met records it could not read, has not seen all:
-    it only says what is listed.
+    A run about some campuses or cursus only, or one that met records it could not read, has not
+    seen all: it only says what is listed.
     """
     resource = reader.resource
     if not seen:
         log.warning("%s: an empty listing is not believed; `listed` stays", resource.name)
         return
     statement: sql.Composed = compose("load/mark_listed", target=table(resource.name))
-    partial = work.request.restricted or reader.unreadable > 0
+    partial = reader.unreadable > 0 or not work.request.lists_all
     values = {
         **work.names,
         "seen": sorted(seen),

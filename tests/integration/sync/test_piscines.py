@@ -207,3 +207,27 @@ def test_a_cursus_that_the_api_does_not_have_is_named_until_the_settings_are_rig
     pool.config["cursus_ids"] = [21, 9]
     pool.nightly()
     assert pool.differences() == []
+
+
+def test_a_run_about_one_cursus_leaves_the_rows_as_the_settings_want_them(pool):
+    world = pool.sim.world
+    world.add_projects_user(101, 33, id=5, cursus_ids=(9, 21))
+    world.add_achievements_user(101, 11, id=6)
+    pool.nightly(cursus_ids=[9])
+    # 21 comes first in the settings, and its projects were not asked for.
+    assert pool.query("select cursus_id from intra42.projects_users where id = 5") == [(21,)]
+    assert pool.query("select cursus_id from intra42.achievements_users where id = 6") == [(21,)]
+    assert pool.query("select id from intra42.projects where not listed") == []
+    pool.nightly(cursus_ids=[9], full_refresh=True)
+    assert pool.differences() == []
+
+
+def test_a_run_may_be_about_a_cursus_that_the_settings_do_not_have(loaded):
+    mirror = loaded(worlds.pool, campus_ids=[1])
+    mirror.nightly(cursus_ids=[9])
+    attempts = mirror.query(
+        "select distinct project_id, cursus_id from intra42.projects_users where project_id > 30"
+    )
+    assert attempts == [(31, 9)]
+    mirror.nightly()
+    assert mirror.value("select listed from intra42.projects where id = 11")
