@@ -61,7 +61,7 @@ HISTORIES := 1000
 .PHONY: test-deep
 test-deep: setup ## Tell a thousand random histories of the mirror; takes hours (HISTORIES=n)
 	@exec env INTRA42_CONVERGENCE=deep INTRA42_HISTORIES=$(HISTORIES) \
-	  $(BIN)/python -m pytest tests/convergence tests/crashes tests/faults/test_backfill_faults.py \
+	  $(BIN)/python -m pytest tests/convergence tests/crashes tests/faults \
 	  tests/dags/test_dags_under_fire.py $(PYTEST_ARGS)
 
 .PHONY: test-mutants

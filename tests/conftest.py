@@ -20,6 +20,7 @@ from dev.simulator import Simulator
 from tests.dags import environment  # noqa: F401  # Airflow's settings, before anything imports it
 from tests.harness import Mirror
 from tests.integration.sync import worlds
+from tests.selection import leave_out, wants_all
 
 Build = Callable[[], Simulator]
 
@@ -29,6 +30,15 @@ _numbers = itertools.count(1)
 # `make test-ui` asks for the second; it takes minutes, too, and needs Chromium.
 _TARGETS = {"workers": "INTRA42_CELERY", "ui": "INTRA42_UI"}
 collect_ignore = [folder for folder, asked in _TARGETS.items() if not os.environ.get(asked)]
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Try fewer combinations of faults than there are, unless all of them are asked for."""
+    if wants_all(config):
+        return
+    left_out = set(leave_out(items))
+    config.hook.pytest_deselected(items=list(left_out))
+    items[:] = [item for item in items if item not in left_out]
 
 
 @pytest.fixture(scope="session")

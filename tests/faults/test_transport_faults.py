@@ -277,11 +277,12 @@ def test_a_fault_that_lasts_is_red_in_time_and_moves_no_watermark(
     assert mirror.differences() == []
 
 
-@pytest.mark.parametrize("number", range(20))
-def test_a1_a_token_may_expire_before_any_page(build, known, number):
+@pytest.mark.parametrize("fifth", range(5))
+@pytest.mark.parametrize("quarter", range(4))
+def test_a1_a_token_may_expire_before_any_page(build, known, quarter, fifth):
     run = known("changes")
     mirror = build("changes")
-    mirror.sim.faults.add("401", "/v2", skip=number * run.requests // 20)
+    mirror.sim.faults.add("401", "/v2", skip=(5 * quarter + fifth) * run.requests // 20)
     mirror.run(run.dag)
     assert mirror.differences() == []
     assert len(mirror.sim.ledger.requests()) == run.requests + 1
