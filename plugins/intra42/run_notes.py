@@ -16,6 +16,7 @@ from airflow.listeners import hookimpl
 from sqlalchemy import and_, select
 from sqlalchemy.orm import object_session
 
+from intra42.operators.base import FAILURE
 from intra42.sync.refresh import span
 
 if TYPE_CHECKING:
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 
 _LONGEST = 1000  # what Airflow's table of notes takes
 _REFETCH = "Intra42RefetchOperator"
-# The key under which a task that fails leaves the reason; Airflow clears it before the next try.
-FAILURE = "failure"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

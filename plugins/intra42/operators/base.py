@@ -32,7 +32,6 @@ from intra42.errors import (
 from intra42.hooks import Intra42Hook
 from intra42.operators import lineage, metrics
 from intra42.operators.assets import asset, is_ours
-from intra42.run_notes import FAILURE
 from intra42.sync.session import attempt
 from intra42.sync.work import Identity, Work
 from intra42.sync.written import Written, written
@@ -44,6 +43,8 @@ if TYPE_CHECKING:
 # sentence says it all, and a traceback would only hide it.
 _DEFECTS = (CatalogError, NotAscending, RangeIgnored)
 _FINAL = (*_DEFECTS, ConfigError, DeleteRefused, FatalApiError, NotFound)
+# The XCom that a task which fails leaves the reason in; Airflow clears it before the next try.
+FAILURE = "failure"
 _LONGEST_REASON = 300
 
 
