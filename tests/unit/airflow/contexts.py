@@ -17,10 +17,17 @@ def context(
     run_type: str = "manual",
     interval: tuple[datetime | None, datetime | None] = (None, None),
 ) -> Any:
-    """Return the context of a task's first attempt."""
+    """Return the context of a task's first attempt; `pushed` of its `ti` are the XComs."""
+    pushed: dict[str, Any] = {}
     return {
         "ti": SimpleNamespace(
-            dag_id=dag_id, run_id="run1", task_id=task_id, map_index=-1, try_number=1
+            dag_id=dag_id,
+            run_id="run1",
+            task_id=task_id,
+            map_index=-1,
+            try_number=1,
+            pushed=pushed,
+            xcom_push=pushed.__setitem__,
         ),
         "dag_run": SimpleNamespace(
             run_type=run_type, data_interval_start=interval[0], data_interval_end=interval[1]

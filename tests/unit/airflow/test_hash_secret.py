@@ -54,9 +54,12 @@ def test_the_first_task_refuses_what_is_wrong_without_showing_it(
     stack: Stack, settings: object, words: list[str]
 ) -> None:
     stack.monkeypatch.setenv(VARIABLE, json.dumps(settings))
+    task = context(task_id="open_run")
     with pytest.raises(AirflowFailException) as error:
-        Intra42OpenRunOperator(task_id="open_run").execute(context(task_id="open_run"))
+        Intra42OpenRunOperator(task_id="open_run").execute(task)
     message = str(error.value)
+    # The note of the run says the same.
+    assert task["ti"].pushed == {"failure": message[:300]}
     for word in words:
         assert word in message
     for secret in (SECRET, "short-but-secret"):
