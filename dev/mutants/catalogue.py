@@ -21,6 +21,9 @@ _FIRST_LOAD = f"{_ALL}test_first_load.py::"
 _PARENTS = f"{_ALL}test_parents.py::"
 _FOUND = f"{_ALL}test_found.py::"
 _FLIGHT = f"{_ALL}test_in_flight.py::"
+_ONE_CURSUS = (
+    f"{_ALL}test_piscines.py::test_a_run_about_one_cursus_leaves_the_rows_as_the_settings_want_them"
+)
 _UNIT_FLIGHT = "tests/unit/sync/test_flight.py::"
 
 SEEDS = (
@@ -564,6 +567,42 @@ OURS = (
             ),
         ),
         (f"{_LIMITER}test_bulk_work_leaves_each_quarter_hour_its_share",),
+    ),
+    Mutant(
+        "params-overrule-the-settings",
+        "what is of several cursus is of the one that a run is about",
+        (
+            Edit(
+                "plugins/intra42/config.py",
+                "(*getattr(self.standing, scope), *getattr(self.config, scope))",
+                "(*getattr(self.config, scope), *getattr(self.standing, scope))",
+            ),
+        ),
+        (_ONE_CURSUS,),
+    ),
+    Mutant(
+        "one-listing-unlists-the-rest",
+        "projects of the cursus that a run does not ask for are no longer listed",
+        (
+            Edit(
+                "plugins/intra42/config.py",
+                "set(self.standing.cursus_ids) <= set(self.config.cursus_ids)",
+                "bool(self.standing.cursus_ids)",
+            ),
+        ),
+        (_ONE_CURSUS,),
+    ),
+    Mutant(
+        "silence-is-an-event",
+        "a level that was recomputed silently counts as one that the API told",
+        (
+            Edit(
+                f"{_SQL}migrations/0010_level_history.sql",
+                "      when fresh.updated_at is distinct from stale.updated_at then 'event'\n",
+                "      when true then 'event'\n",
+            ),
+        ),
+        (f"{_ALL}test_levels.py::test_a_change_says_how_it_was_found",),
     ),
 )
 
