@@ -41,9 +41,11 @@ demo: setup ## Run both DAGs against the simulator, then stay up until Ctrl-C (O
 psql: setup ## Open the demo's warehouse in psql (SQL="select ...": one statement; PSQL_ARGS=...)
 	@exec $(BIN)/python -m dev.psql $(if $(SQL),--command "$$SQL") $(PSQL_ARGS)
 
+# Files start in the order of their folders, because the longest tests are in the first ones.
 .PHONY: test
 test: setup lint ## Lint, then run the whole test suite
-	@exec $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(PYTEST_ARGS)
+	@exec $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile \
+	  --no-loadscope-reorder $(PYTEST_ARGS)
 
 .PHONY: test-ui
 test-ui: setup $(UI_STAMP) ## Try the everyday gestures in a real Chromium; takes minutes
