@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
-import tarfile
 import zipfile
 from collections.abc import Mapping
 from importlib.metadata import distributions
@@ -68,8 +68,8 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     out = tmp_path_factory.mktemp("dist")
     run("-m", "hatchling", "build", "-d", out, "-t", "wheel", "-t", "sdist", cwd=ROOT)
     (sdist,) = out.glob("*.tar.gz")
-    with tarfile.open(sdist) as archive:
-        archive.extractall(out / "source", filter="data")
+    # Python 3.11 before 3.11.4 knows no filter to ask for.
+    shutil.unpack_archive(sdist, out / "source")
     (source,) = (out / "source").iterdir()
     run("-m", "hatchling", "build", "-d", out / "again", "-t", "wheel", cwd=source)
     return {"folder": next(out.glob("*.whl")), "sdist": next((out / "again").glob("*.whl"))}
