@@ -159,19 +159,14 @@ class Context:
         stack, upstream = self.stack, self.upstream
         upstream.start("campus", students=20)
         facts = upstream.facts
-        connection = {
-            "conn_type": "intra42",
-            "host": upstream.url,
-            "login": facts["client_id"],
-            "password": facts["client_secret"],
-            # What the server announces with its answers replaces both.
-            "extra": {"requests_per_second": _OFF_PER_SECOND, "requests_per_hour": _OFF_PER_HOUR},
-        }
         stack.start_airflow(
-            connections={
-                "intra42_api": json.dumps(connection),
-                "intra42_db": stack.warehouse_url.replace("postgresql://", "postgres://", 1),
-            },
+            connections=stack.connections(
+                host=upstream.url,
+                login=facts["client_id"],
+                password=facts["client_secret"],
+                # What the server announces with its answers replaces both.
+                extra={"requests_per_second": _OFF_PER_SECOND, "requests_per_hour": _OFF_PER_HOUR},
+            ),
             paused=(NIGHTLY, INCREMENTAL),
         )
         self._airflow = True

@@ -231,6 +231,16 @@ class AirflowStack:
         """The libpq URL of the database that the DAGs fill."""
         return self.postgres.url(WAREHOUSE_DATABASE)
 
+    def connections(
+        self, *, host: str, login: str, password: str, extra: Mapping[str, Any] | None = None
+    ) -> dict[str, str]:
+        """Return the connections of the DAGs: to the API at `host`, and to this warehouse."""
+        api = {"conn_type": "intra42", "host": host, "login": login, "password": password}
+        return {
+            "intra42_api": json.dumps({**api, "extra": dict(extra or {})}),
+            "intra42_db": self.warehouse_url.replace("postgresql://", "postgres://", 1),
+        }
+
     @property
     def metadata_url(self) -> str:
         """The SQLAlchemy URL of Airflow's own database."""

@@ -23,6 +23,13 @@ HEAD = "head"
 _WORKER_START_TIMEOUT_S = 300.0
 
 
+def furnish(machine: Path) -> None:
+    """Copy what a deployment copies into the folder of a machine."""
+    for folder in FOLDERS:
+        unwanted = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / folder, machine / folder, ignore=unwanted)
+
+
 class CeleryStack(AirflowStack):
     """PostgreSQL, Redis, Airflow's components on one machine, workers on others.
 
@@ -99,9 +106,7 @@ class CeleryStack(AirflowStack):
         """Return the folder of a machine with fresh copies of what a deployment copies."""
         machine = self.machine(name)
         shutil.rmtree(machine, ignore_errors=True)
-        for folder in FOLDERS:
-            unwanted = shutil.ignore_patterns("__pycache__")
-            shutil.copytree(ROOT / folder, machine / folder, ignore=unwanted)
+        furnish(machine)
         return machine
 
     def _takes_tasks(self, name: str) -> bool:

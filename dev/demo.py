@@ -153,10 +153,7 @@ def demo(options: argparse.Namespace) -> int:
         say(f"mirroring {campus.name}; starting Airflow")
         began = time.monotonic()
         stack.start_airflow(
-            connections={
-                "intra42_api": json.dumps(campus.connection),
-                "intra42_db": stack.warehouse_url.replace("postgresql://", "postgres://", 1),
-            },
+            connections=stack.connections(**campus.connection),
             variables={"intra42_config": json.dumps(campus.config)},
             paused=DAGS,
         )

@@ -30,7 +30,6 @@ class RealCampus:
     def __init__(self, account: IntraAccount) -> None:
         self.name = f"campus {account.campus_id} of the real Intra"
         self.connection: dict[str, Any] = {
-            "conn_type": "intra42",
             "host": "https://api.intra.42.fr",
             "login": account.client_id,
             "password": account.client_secret,
@@ -70,7 +69,6 @@ class SimulatedCampus:
         self._url = str(answer["url"])
         self.name = f"simulated campus {answer['campus_id']} at {self._url}"
         self.connection = {
-            "conn_type": "intra42",
             "host": self._url,
             "login": answer["client_id"],
             "password": answer["client_secret"],

@@ -14,13 +14,14 @@ from pathlib import Path
 
 import pytest
 
+# `make test-deep` says so.
+DEEP = os.environ.get("INTRA42_CONVERGENCE", "quick") != "quick"
 FOLDERS = ("faults", "crashes")
 
 
 def wants_all(config: pytest.Config) -> bool:
     """Tell whether every combination was asked for."""
-    deep = os.environ.get("INTRA42_CONVERGENCE", "quick") != "quick"
-    return deep or any("::" in argument for argument in config.args)
+    return DEEP or any("::" in argument for argument in config.args)
 
 
 def leave_out(items: list[pytest.Item]) -> list[pytest.Item]:

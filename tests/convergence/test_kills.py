@@ -20,8 +20,9 @@ from tests.convergence.lines import Pool
 from tests.convergence.story import Story, Trouble
 from tests.convergence.worker import Worker
 from tests.harness import INCREMENTAL, NIGHTLY
+from tests.selection import DEEP
 
-TIMES = 6 if os.environ.get("INTRA42_CONVERGENCE", "quick") == "quick" else 100
+TIMES = 100 if DEEP else 6
 CHANGES = ("validate", "enter", "unregister", "recreate_attempt", "silent_level", "transfer")
 
 

@@ -33,8 +33,9 @@ from tests.crashes.attempts import (
 from tests.crashes.puppet import APPLICATION, LISTING, MIGRATIONS, SWEEP, Theatre
 from tests.harness import INCREMENTAL, NIGHTLY, Mirror
 from tests.integration.sync import worlds
+from tests.selection import DEEP
 
-TIMES = 1 if os.environ.get("INTRA42_CONVERGENCE", "quick") == "quick" else 25
+TIMES = 25 if DEEP else 1
 SOON_S = 5.0
 
 

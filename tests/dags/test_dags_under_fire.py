@@ -37,8 +37,9 @@ from tests.convergence.lines import Pool
 from tests.convergence.story import QUIET, Outcome, Story, Trouble
 from tests.convergence.upstream import EVENTS
 from tests.dags.stack import INCREMENTAL, NIGHTLY, Run, Stack, load_dag
+from tests.selection import DEEP
 
-SEEDS = range(3 if os.environ.get("INTRA42_CONVERGENCE", "quick") == "quick" else 60)
+SEEDS = range(60 if DEEP else 3)
 FAULTS = (
     *("500", "502", "503", "504", "429_second", "429_hour", "401"),
     *("html_200", "error_object_200", "redirect_to_login", "wrong_content_type"),

@@ -9,7 +9,7 @@ from airflow.models.serialized_dag import SerializedDagModel
 from airflow.utils.session import create_session
 from sqlalchemy import select
 
-from intra42.run_notes import _REFETCH, Outcome, note_of
+from intra42.run_notes import Outcome, note_of
 from tests.dags.stack import INCREMENTAL, FirstNight, Stack
 
 COUNTS = re.compile(
@@ -65,10 +65,12 @@ def test_the_note_of_a_failed_run_names_the_task_that_failed_and_why(loaded: Sta
 
 def test_of_many_chunks_that_failed_one_reason_is_told() -> None:
     failed = [
-        Outcome(task_id="refetch", task_type=_REFETCH, failed=True, reason=reason)
+        Outcome(task_id="refetch", task_type="Intra42RefetchOperator", failed=True, reason=reason)
         for reason in ("", "the API answered 403", "the API answered 404")
     ]
-    done = Outcome(task_id="refetch", task_type=_REFETCH, failed=False, counts={"requests": 1})
+    done = Outcome(
+        task_id="refetch", task_type="Intra42RefetchOperator", failed=False, counts={"requests": 1}
+    )
     assert note_of([done, *failed]) == (
         "refetch failed: the API answered 403\n\n"
         "1 request: 0 inserted, 0 updated, 0 deleted, 0 parked."

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import threading
 from datetime import timedelta
@@ -11,9 +10,10 @@ import pytest
 
 from tests.harness import INCREMENTAL, NIGHTLY, Mirror
 from tests.integration.sync import worlds
+from tests.selection import DEEP
 
 DAYS = 6
-SEEDS = 2 if os.environ.get("INTRA42_CONVERGENCE", "quick") == "quick" else 100
+SEEDS = 100 if DEEP else 2
 
 
 @pytest.mark.parametrize("dag", [NIGHTLY, INCREMENTAL])

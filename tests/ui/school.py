@@ -59,18 +59,13 @@ class School:
 
     def start(self) -> None:
         """Start Airflow over an empty warehouse, both DAGs paused."""
-        connection = {
-            "conn_type": "intra42",
-            "host": self.sim.url,
-            "login": self.sim.client_id,
-            "password": self.sim.client_secret,
-            "extra": {"requests_per_second": 50, "requests_per_hour": 100_000},
-        }
         self.stack.start_airflow(
-            connections={
-                "intra42_api": json.dumps(connection),
-                "intra42_db": self.stack.warehouse_url.replace("postgresql://", "postgres://", 1),
-            },
+            connections=self.stack.connections(
+                host=self.sim.url,
+                login=self.sim.client_id,
+                password=self.sim.client_secret,
+                extra={"requests_per_second": 50, "requests_per_hour": 100_000},
+            ),
             variables={"intra42_config": json.dumps(self.config)},
         )
         for dag_id in DAGS:

@@ -18,7 +18,7 @@ import psycopg
 import pytest
 
 from dev.airflow import AirflowStack
-from dev.celery import FOLDERS
+from dev.celery import FOLDERS, furnish
 from dev.demo import start_run
 from dev.pods import EXECUTOR, HOMES, IMAGE
 from dev.settings import ROOT
@@ -65,26 +65,16 @@ def cluster() -> Iterator[Cluster]:
     state.chmod(0o755)
     homes, image = state / "homes", state / "image"
     homes.mkdir()
-    for name in FOLDERS:
-        unwanted = shutil.ignore_patterns("__pycache__")
-        shutil.copytree(ROOT / name, image / name, ignore=unwanted)
+    furnish(image)
     for path in [image, *image.rglob("*")]:
         path.chmod(0o555 if path.is_dir() else 0o444)
     sim = Simulator("campus", seed=3, students=60, limit_second=PER_SECOND, running=True)
     with sim, AirflowStack(state=state, say=lambda _line: None) as stack:
         cluster = Cluster(stack, sim, homes, image)
         stack.start_airflow(
-            connections={
-                "intra42_api": json.dumps(
-                    {
-                        "conn_type": "intra42",
-                        "host": sim.url,
-                        "login": sim.client_id,
-                        "password": sim.client_secret,
-                    }
-                ),
-                "intra42_db": stack.warehouse_url.replace("postgresql://", "postgres://", 1),
-            },
+            connections=stack.connections(
+                host=sim.url, login=sim.client_id, password=sim.client_secret
+            ),
             variables={"intra42_config": json.dumps(cluster.config)},
             settings={
                 "AIRFLOW__CORE__EXECUTOR": EXECUTOR,

@@ -158,17 +158,9 @@ def story() -> Iterator[Story]:
         shutil.rmtree(stack.home / "logs", ignore_errors=True)  # of the last time
         story = Story(stack, sim)
         stack.start_airflow(
-            connections={
-                "intra42_api": json.dumps(
-                    {
-                        "conn_type": "intra42",
-                        "host": sim.url,
-                        "login": sim.client_id,
-                        "password": sim.client_secret,
-                    }
-                ),
-                "intra42_db": stack.warehouse_url.replace("postgresql://", "postgres://", 1),
-            },
+            connections=stack.connections(
+                host=sim.url, login=sim.client_id, password=sim.client_secret
+            ),
             variables={"intra42_config": json.dumps(story.config)},
             settings=IMPATIENT,
         )
