@@ -1,4 +1,4 @@
-"""The floor of the load half: one COPY of typed rows, one merge, nothing else.
+"""The floor of the load half: COPY of typed rows and one merge a transaction, nothing else.
 
 The table has the columns, key and indexes of the mirror's, and its foreign keys if they are asked
 for. The rows are the tuples that the package is given, too.
@@ -15,12 +15,13 @@ from psycopg import sql
 from dev.report import SCHEMA
 from intra42.catalog import graph
 from intra42.sync.rows import Row
+from intra42.sync.work import chunked
 
 FLOOR = "floor"
 
 
 class TypedFloor:
-    """Loads rows into a table like that of the mirror, in one transaction."""
+    """Loads rows into a table like that of the mirror, `batch` of them in a transaction."""
 
     def __init__(
         self,
@@ -28,12 +29,14 @@ class TypedFloor:
         name: str,
         rows: Sequence[Row],
         derived: Mapping[int, Any],
+        batch: int,
         *,
         foreign_keys: bool,
     ) -> None:
         self._connection = connection
         self._names = graph.get(name).column_names
         self._rows = [self._with(row, derived) for row in rows]
+        self._batch = batch
         self._target = sql.Identifier(FLOOR, name if foreign_keys else f"bare_{name}")
         self._source = sql.Identifier(SCHEMA, name)
         self._keys = self._foreign_keys(name) if foreign_keys else []
@@ -88,9 +91,10 @@ class TypedFloor:
             " select {columns}, now(), 'floor', 1 from floor_stage on conflict (id)"
             " do update set {assignments} where ({mine}) is distinct from ({excluded})"
         ).format(**names)
-        with self._connection.transaction():
-            self._connection.execute(stage)
-            with self._connection.cursor() as cursor, cursor.copy(copy_in) as copy:
-                for values in self._rows:
-                    copy.write_row(values)
-            self._connection.execute(merge)
+        for rows in chunked(self._rows, self._batch):
+            with self._connection.transaction():
+                self._connection.execute(stage)
+                with self._connection.cursor() as cursor, cursor.copy(copy_in) as copy:
+                    for values in rows:
+                        copy.write_row(values)
+                self._connection.execute(merge)

@@ -1,7 +1,8 @@
 """The load half alone: rows already cut, stored by the package and by the floor, in turn.
 
 Per round and table: the package's first load and a second pass with the same rows seen by later
-requests; the floor's first load and second pass, with foreign keys and without.
+requests; the same of the floor, which commits as often; of a floor that commits once; and of one
+that commits once and has no foreign keys.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ class Ours:
 
     def forget(self) -> None:
         self._work.connection.execute(
-            sql.SQL("truncate {}, intra42.verifications").format(
+            sql.SQL("truncate {}, intra42.verifications, intra42.cursus_users_levels").format(
                 sql.Identifier("intra42", self._resource.name)
             )
         )
@@ -101,8 +102,12 @@ def measure(work: Work, name: str, rows: Sequence[Row], options: argparse.Namesp
         if not floors:
             values = ours.derived()
             floors = {
-                "floor": TypedFloor(work.connection, name, rows, values, foreign_keys=True),
-                "bare_floor": TypedFloor(work.connection, name, rows, values, foreign_keys=False),
+                kind: TypedFloor(work.connection, name, rows, values, size, foreign_keys=keys)
+                for kind, size, keys in (
+                    ("floor", options.batch, True),
+                    ("one_commit_floor", len(rows), True),
+                    ("bare_floor", len(rows), False),
+                )
             }
         for kind, floor in floors.items():
             floor.forget()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from functools import cache
@@ -24,6 +23,13 @@ from intra42.sync.work import Work
 log = logging.getLogger(__name__)
 
 _ANONYMISED = "3b3-"
+# What one row can be the cause of; the others are kept.
+_REFUSED = (
+    errors.DataError,
+    errors.NotNullViolation,
+    errors.ForeignKeyViolation,
+    errors.ProgramLimitExceeded,
+)
 
 
 class Trust(StrEnum):
@@ -51,17 +57,23 @@ def load_all(work: Work, resource: Resource, seen: Iterable[Seen], trust: Trust)
     are kept. Adds to the work's counts: inserted, updated, unchanged, parked.
     """
     merged: list[int] = []
-    best = _deduplicated(seen, trust)
-    alike: dict[frozenset[str], list[Seen]] = defaultdict(list)
-    for row, answer in best:
-        alike[row.absent].append((row, answer))
-    for absent in sorted(alike, key=sorted):
-        merged += _load_or_park(work, resource, alike[absent], trust, absent)
+    best = _deduplicated(list(seen), trust)
+    for absent in sorted({row.absent for row, _answer in best}, key=sorted):
+        alike = [item for item in best if item[0].absent == absent]
+        merged += _load_or_park(work, resource, alike, trust, absent)
     return merged
 
 
-def _deduplicated(seen: Iterable[Seen], trust: Trust) -> list[Seen]:
-    """Keep one row per id: of two answers by id the later one, else the latest `updated_at`."""
+def _deduplicated(seen: Sequence[Seen], trust: Trust) -> list[Seen]:
+    """Keep one row per id, in their order."""
+    best = {item[0].id: item for item in seen}
+    if len(best) < len(seen):
+        best = _best(seen, trust)
+    return [best[number] for number in sorted(best)]
+
+
+def _best(seen: Sequence[Seen], trust: Trust) -> dict[int, Seen]:
+    """Return one row per id: of two answers by id the later one, else the latest `updated_at`."""
     best: dict[int, Seen] = {}
     for row, answer in sorted(seen, key=lambda item: item[1].seq):
         other = best.get(row.id)
@@ -73,7 +85,7 @@ def _deduplicated(seen: Iterable[Seen], trust: Trust) -> list[Seen]:
             or row.updated_at >= other[0].updated_at
         ):
             best[row.id] = row, answer
-    return [best[number] for number in sorted(best)]
+    return best
 
 
 def _load_or_park(
@@ -87,8 +99,11 @@ def _load_or_park(
     try:
         with work.connection.transaction():
             _merge(work, resource, seen, trust, absent)
-    except (errors.DataError, errors.NotNullViolation, errors.ForeignKeyViolation) as error:
+    except _REFUSED as error:
         work.staged.clear()
+        if isinstance(error, errors.ProgramLimitExceeded) and resource.name not in work.toasted:
+            work.toasted.add(resource.name)
+            return _load_or_park(work, resource, seen, trust, absent)
         if len(seen) == 1:
             row, answer = seen[0]
             reason = str(error.diag.message_primary or type(error).__name__)
@@ -109,7 +124,7 @@ def _merge(
     trust: Trust,
     absent: frozenset[str],
 ) -> None:
-    statements = _statements(resource.name, trust, absent)
+    statements = _statements(resource.name, trust, absent, resource.name in work.toasted)
     values = {
         **work.names,
         "resource": resource.name,
@@ -121,9 +136,12 @@ def _merge(
     if resource.name not in work.staged:
         work.connection.execute(statements["stage"])
         work.staged.add(resource.name)
+    answers = {answer.seq: answer for _row, answer in seen}
+    # A time is made text once an answer, not once a row.
+    stamps = {seq: (answer.date.isoformat(), seq) for seq, answer in answers.items()}
     with work.connection.cursor() as cursor, cursor.copy(statements["copy"]) as copy:
         for row, answer in seen:
-            copy.write_row((*stored(row.values), answer.date, answer.seq))
+            copy.write_row(stored(row.values) + stamps[answer.seq])
     # One exchange with the server for all that follows the COPY.
     with work.connection.pipeline():
         merged = work.connection.execute(statements["merge"], values)
@@ -147,13 +165,18 @@ def _anonymised(resource: Resource, seen: Sequence[Seen]) -> list[int]:
 
 
 @cache
-def _statements(name: str, trust: Trust, absent: frozenset[str]) -> dict[str, bytes]:
+def _statements(name: str, trust: Trust, absent: frozenset[str], toasted: bool) -> dict[str, bytes]:
     """Return the statements that load one table, rendered once per process."""
     resource = graph.get(name)
+    bare_name = f"toasted_stage_{name}" if toasted else f"stage_{name}"
     # `create temporary table` takes no schema; reads name pg_temp so that nothing else can match.
-    bare, stage = sql.Identifier(f"stage_{name}"), sql.Identifier("pg_temp", f"stage_{name}")
+    bare, stage = sql.Identifier(bare_name), sql.Identifier("pg_temp", bare_name)
+    # A commit empties the stage; of a TOAST table, that alone takes ten times as long as the rest.
+    storage = sql.SQL("default" if toasted else "plain")
     definitions = sql.SQL(", ").join(
-        sql.SQL("{} {}").format(sql.Identifier(column.name), sql.SQL(column.type.value))
+        sql.SQL("{} {} storage {}").format(
+            sql.Identifier(column.name), sql.SQL(column.type.value), storage
+        )
         for column in resource.columns
     )
     stored = tuple(column for column in resource.column_names if column not in absent)

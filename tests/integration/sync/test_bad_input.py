@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from datetime import timedelta
 
 import pytest
@@ -91,6 +92,32 @@ def test_every_kind_of_bad_value_is_parked_and_the_rest_lands(town):
         town.nightly()
     assert parked(town) == []
     assert town.differences() == []
+
+
+def noise(size):
+    """Return text that cannot be compressed."""
+    return random.Random(size).randbytes(size // 2).hex()
+
+
+def test_text_longer_than_a_page_is_kept(town):
+    touch_all(town)
+    spoil(town, "/v2/cursus_users", 1010, grade=noise(100_000), skills=[{"name": noise(9_000)}])
+    town.incremental()
+    [row] = town.query("select grade, skills from intra42.cursus_users where id = 1010")
+    assert row == (noise(100_000), [{"name": noise(9_000)}])
+    assert at_level_two(town) == {number * 10 for number in worlds.STUDENTS}
+    assert parked(town) == []
+
+
+def test_text_too_long_for_an_index_is_parked(town):
+    for number in (101, 102):
+        town.sim.world.touch_user(number, wallet=77)
+    spoil(town, "/v2/cursus/21/users", 101, login=noise(20_000))
+    town.incremental()
+    [row] = parked(town)
+    assert row[:2] == ("users", 101)
+    assert "index row" in row[2]
+    assert town.query("select id from intra42.users where wallet = 77") == [(102,)]
 
 
 def test_a_bad_record_is_parked_with_the_fields_we_read_and_the_watermark_moves(town):

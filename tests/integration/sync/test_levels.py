@@ -203,9 +203,10 @@ def test_an_upgrade_begins_with_what_is_there(town):
         connection.execute("drop function intra42.note_changed_levels cascade")
         connection.execute("drop function intra42.is_anonymised")
         connection.execute(
-            "delete from intra42.schema_migrations where name = '0010_level_history'"
+            "delete from intra42.schema_migrations where name = any(%s)",
+            (["0010_level_history", "0015_first_levels"],),
         )
-        assert migrate(connection) == ["0010_level_history"]
+        assert migrate(connection) == ["0010_level_history", "0015_first_levels"]
     rows = town.query(
         "select cursus_user_id, level, found_by, observed_at, dag_id, run_id "
         "from intra42.cursus_users_levels order by cursus_user_id"
@@ -218,6 +219,28 @@ def test_an_upgrade_begins_with_what_is_there(town):
     town.sim.world.set_level_silently(1010, 7.5)
     town.incremental()
     assert history(town) == [(None, 1.0, "first"), (1.0, 7.5, "refresh")]
+
+
+def test_a_first_load_does_not_read_the_whole_history_for_each_enrolment(town):
+    """A plan made for an empty history is kept for the whole of a first load."""
+    number = 2_000
+    with town.connect() as connection:
+        connection.autocommit = True
+        connection.execute("truncate intra42.cursus_users, intra42.cursus_users_levels")
+        connection.execute("analyze intra42.cursus_users_levels")
+        for first in range(10_000, 10_000 + number, 100):
+            connection.execute(
+                "insert into intra42.cursus_users (id, user_id, cursus_id, level, _synced_at, _seq)"
+                " select number, 101, 21, 1, now(), 1"
+                " from generate_series(%s::int, %s::int) as number",
+                (first, first + 99),
+            )
+        connection.execute("select pg_stat_force_next_flush()")
+        read = connection.execute(
+            "select seq_tup_read from pg_stat_user_tables where relname = 'cursus_users_levels'"
+        ).fetchone()
+    assert entries(town) == number
+    assert read[0] < number
 
 
 def test_every_history_ends_where_the_enrolment_is(town):
