@@ -23,6 +23,7 @@ from intra42.sync.work import Work
 log = logging.getLogger(__name__)
 
 _ANONYMISED = "3b3-"
+_STORAGE_CLAUSE = 160_000  # the first server whose `create table` knows it
 # What one row can be the cause of; the others are kept.
 _REFUSED = (
     errors.DataError,
@@ -101,7 +102,7 @@ def _load_or_park(
             _merge(work, resource, seen, trust, absent)
     except _REFUSED as error:
         work.staged.clear()
-        if isinstance(error, errors.ProgramLimitExceeded) and resource.name not in work.toasted:
+        if isinstance(error, errors.ProgramLimitExceeded) and not _is_toasted(work, resource):
             work.toasted.add(resource.name)
             return _load_or_park(work, resource, seen, trust, absent)
         if len(seen) == 1:
@@ -117,6 +118,12 @@ def _load_or_park(
     return [row.id for row, _answer in seen]
 
 
+def _is_toasted(work: Work, resource: Resource) -> bool:
+    """Tell whether the stage of a table has a TOAST table, for rows longer than a page."""
+    server = work.connection.info.server_version
+    return resource.name in work.toasted or server < _STORAGE_CLAUSE
+
+
 def _merge(
     work: Work,
     resource: Resource,
@@ -124,7 +131,7 @@ def _merge(
     trust: Trust,
     absent: frozenset[str],
 ) -> None:
-    statements = _statements(resource.name, trust, absent, resource.name in work.toasted)
+    statements = _statements(resource.name, trust, absent, _is_toasted(work, resource))
     values = {
         **work.names,
         "resource": resource.name,
@@ -172,11 +179,9 @@ def _statements(name: str, trust: Trust, absent: frozenset[str], toasted: bool) 
     # `create temporary table` takes no schema; reads name pg_temp so that nothing else can match.
     bare, stage = sql.Identifier(bare_name), sql.Identifier("pg_temp", bare_name)
     # A commit empties the stage; of a TOAST table, that alone takes ten times as long as the rest.
-    storage = sql.SQL("default" if toasted else "plain")
+    storage = sql.SQL("" if toasted else " storage plain")
     definitions = sql.SQL(", ").join(
-        sql.SQL("{} {} storage {}").format(
-            sql.Identifier(column.name), sql.SQL(column.type.value), storage
-        )
+        sql.SQL("{} {}{}").format(sql.Identifier(column.name), sql.SQL(column.type.value), storage)
         for column in resource.columns
     )
     stored = tuple(column for column in resource.column_names if column not in absent)

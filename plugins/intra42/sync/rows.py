@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from intra42.catalog import graph
 from intra42.catalog.model import Column, Resource, Source, Type
@@ -21,6 +22,8 @@ _BOUNDS = {
     Type.INTEGER: (-(2**31), 2**31 - 1),
 }
 _MAX_EXACT_FLOAT = 2**53
+# A time as the API writes it.
+_UTC = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", re.ASCII)
 
 
 class UnfitError(Exception):
@@ -37,8 +40,7 @@ class Notes:
     additional: dict[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """One row: values in the catalogue's column order, as COPY's text; None is null.
 
     `absent` names optional columns whose key the record did not have: their old value is kept.
@@ -142,6 +144,8 @@ class Cutter:
             self.notes.missing.setdefault(".".join(column.path), record.get("id"))
 
     def _text(self, value: Any) -> str:
+        if type(value) is str and value.isascii() and "\x00" not in value:
+            return value
         return self._plain(_text(value))
 
     def _json(self, value: Any) -> str:
@@ -278,7 +282,7 @@ def _double(value: Any) -> float:
 
 
 def _timestamp(value: Any) -> str:
-    """Return a time in the one ISO 8601 form that both Python and PostgreSQL read alike."""
+    """Return a time in an ISO 8601 form that Python and PostgreSQL read alike."""
     if not isinstance(value, str):
         message = f"is {_kind(value)} where a time belongs"
         raise UnfitError(message)
@@ -290,7 +294,7 @@ def _timestamp(value: Any) -> str:
     if moment is None or moment.tzinfo is None:
         message = "is not a time with a UTC offset"
         raise UnfitError(message)
-    return moment.isoformat()
+    return value if _UTC.fullmatch(value) else moment.isoformat()
 
 
 def _json(value: Any) -> str:

@@ -48,6 +48,22 @@ def test_a_record_becomes_a_row_verbatim():
     assert not cutter.notes.missing
 
 
+@pytest.mark.parametrize(
+    ("shown", "stored"),
+    [
+        ("2026-01-01T00:00:00.000Z", "2026-01-01T00:00:00.000Z"),
+        # PostgreSQL reads none of these, or reads it otherwise.
+        ("2026-W01-4T00:00:00.000Z", "2026-01-01T00:00:00+00:00"),
+        ("2026-01-01x00:00:00.000Z", "2026-01-01T00:00:00+00:00"),
+        ("2026-01-01T00:00:00,000Z", "2026-01-01T00:00:00+00:00"),
+        ("2026-01-01T000000.0000Z", "2026-01-01T00:00:00+00:00"),
+    ],
+)
+def test_a_time_is_stored_in_a_form_that_postgresql_reads(shown, stored):
+    row, _ = cut("cursus_users", CURSUS_USER | {"begin_at": shown})
+    assert value(row, "begin_at") == stored
+
+
 def test_halves_of_surrogate_pairs_are_replaced_and_whole_ones_kept():
     record = CURSUS_USER | {
         "grade": "a\ud800b\U0001f9d9",
