@@ -24,7 +24,7 @@ CHUNK = 100  # ids a request: about 770 characters, which every client found saf
 
 
 def wanted_parents(
-    resource: Resource, rows: Iterable[Row], inner: Iterable[Inner] = ()
+    resource: Resource, rows: Sequence[Row], inner: Iterable[Inner] = ()
 ) -> dict[str, set[int]]:
     """Return the ids that `rows` mention, by the table they should be in; users are not parents.
 
@@ -32,13 +32,13 @@ def wanted_parents(
     """
     order = {column.name: number for number, column in enumerate(resource.columns)}
     wanted: dict[str, set[int]] = defaultdict(set)
-    for row in rows:
-        for ref in resource.references:
-            value = row.values[order[ref.column]]
-            if ref.table != "users" and value is not None:
-                wanted[ref.table].add(value)
-        for link in resource.links:
-            if link.in_record:
+    for ref in resource.references:
+        if ref.table != "users":
+            place = order[ref.column]
+            wanted[ref.table] |= {row.values[place] for row in rows} - {None}
+    for link in resource.links:
+        if link.in_record:
+            for row in rows:
                 wanted[link.other_table].update(linked_ids(row.record.get(link.field)))
     for item in inner:
         for name, ids in wanted_parents(item.resource, item.rows).items():
