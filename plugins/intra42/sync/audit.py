@@ -94,8 +94,8 @@ def audit(work: Work) -> None:
 
 def _begin(work: Work, resource: Resource) -> _Audit:
     lock(work, resource)
-    row = work.connection.execute(compose("audit/highest", target=table(resource.name))).fetchone()
-    return _Audit(Reader(work, resource), max(1, int(row[0]) if row else 0))
+    reader = Reader(work, resource)
+    return _Audit(reader, max(1, reader.highest_stored()))
 
 
 def _left(work: Work, budget: int) -> int:

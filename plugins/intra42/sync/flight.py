@@ -48,11 +48,13 @@ class Series:
         """Hear that `page` and its checkpoint are committed."""
 
 
-def middle_of_rest(page: Page, highest: int = LAST_ID) -> int | None:
+def middle_of_rest(page: Page, highest: int = LAST_ID, known: int = 0) -> int | None:
     """Return an id that halves what a series up to `highest` has left; None if it is too little.
 
     Each half ends with a page that is not full, so only a long rest is worth it. Where nobody knows
-    how far the ids go, they are expected to be as dense as on `page`.
+    how far the ids go, they are expected to be as dense as on `page`, and not to go beyond `known`,
+    the highest one that was seen before: what changed lately is mostly new, so that ids lie ever
+    denser, and an empty half would cost two requests.
     """
     if page.remaining < _WORTH_SPLITTING * page.answer.per_page:
         return None
@@ -61,6 +63,8 @@ def middle_of_rest(page: Page, highest: int = LAST_ID) -> int | None:
     else:
         ids = [number for number in map(record_id, page.records) if number is not None]
         left = (page.last_id - min(ids)) * page.remaining // max(1, len(ids) - 1) if ids else 0
+        if known > page.last_id:
+            left = min(left, known - page.last_id)
     middle = page.last_id + left // 2
     return middle if page.last_id < middle < highest else None
 

@@ -201,7 +201,9 @@ class _LegSeries(Series):
 
     def _split(self, page: Page) -> None:
         """Leave the upper half of the ids to another leg, if what remains is worth it."""
-        middle = middle_of_rest(page, self._leg.highest)
+        # A first load has stored nothing yet that could say how far the ids go.
+        known = 0 if self._job.kind == "first" else self._reader.highest_stored()
+        middle = middle_of_rest(page, self._leg.highest, known)
         if middle is None:
             return
         self._further = [replace(self._leg, after=middle, page=1)]

@@ -15,7 +15,7 @@ from psycopg import sql
 from intra42.api.model import Answer
 from intra42.api.pagination import LAST_ID, Page, keyset
 from intra42.catalog.model import Resource, Strangers
-from intra42.statements import compose, read
+from intra42.statements import compose, read, table
 from intra42.sync import admission
 from intra42.sync.embedded import cut_all, inner_cutters
 from intra42.sync.flight import Flight, Series
@@ -139,6 +139,12 @@ class Reader:
         if self.resource.cursus_filter and cursus is not None:
             params[self.resource.cursus_filter] = ",".join(map(str, cursus))
         return params
+
+    def highest_stored(self) -> int:
+        """Return the highest id that the mirror has, 0 if it has none."""
+        statement = compose("load/highest", target=table(self.resource.name))
+        [row] = self.work.connection.execute(statement).fetchall()
+        return int(row[0])
 
     def report_notes(self) -> None:
         """Say once what was odd about the records of this task."""
@@ -312,9 +318,9 @@ def derive_from(work: Work, name: str, ids: list[int] | None, answer: Answer | N
         synced_at=answer.date if answer else work.client.last_date,
         all_cursus_ids=list(work.request.mirrored_cursus("all_cursus_ids")),
     )
-    for table, rows in followed:
-        work.counts.followed(table, rows)
-    return sum(rows for _table, rows in followed)
+    for other, rows in followed:
+        work.counts.followed(other, rows)
+    return sum(rows for _other, rows in followed)
 
 
 def lock(work: Work, resource: Resource) -> None:

@@ -120,6 +120,26 @@ def test_a_split_window_moves_its_watermark_to_the_first_answer(loaded):
     assert mirror.differences() == []
 
 
+def test_a_window_of_mostly_new_rows_is_not_split_where_there_are_none(loaded, caplog):
+    mirror = loaded(city, campus_ids=[67])
+    mirror.incremental()
+    mirror.sim.clock.advance(hours=2)
+    ids = mirror.sim.world.projects_users.ids
+    for row_id in (ids[0], *ids[len(ids) // 2 :: 40], *ids[-70:]):
+        mirror.sim.world.update_row("projects_users", row_id, final_mark=7)
+    mirror.sim.harsh.page_cap = 4
+    mirror.sim.ledger.clear()
+    with slow(mirror, "/v2/projects_users", 1):
+        mirror.incremental()
+    parts = mirror.sim.ledger.requests("/v2/projects_users")
+    ranges = {entry.query["range[id]"].split(",")[1] for entry in parts}
+    assert len(ranges) > 1
+    assert "which would be odd" not in caplog.text
+    changed = mirror.value("select count(*) from intra42.projects_users where final_mark = 7")
+    # Only the last page of a part is not full.
+    assert len(parts) <= changed / 4 + len(ranges)
+
+
 class Cut(Exception):
     """Ends a task when so many pages of some kind are stored."""
 
