@@ -103,11 +103,12 @@ class Cutter:
         try:
             for column, key, convert in self._steps:
                 value = self._value(record, column) if key is None else record.get(key, _MISSING)
-                if value is None or value is _MISSING:
-                    self._do_without(record, column, value, absent)
-                    values.append(None)
-                else:
+                if value is not None and value is not _MISSING:
                     values.append(convert(value))
+                    continue
+                if column.required or value is _MISSING:
+                    self._do_without(record, column, value, absent)
+                values.append(None)
         except UnfitError as error:
             message = f"{'.'.join(column.path)} {error}"
             raise UnfitError(message) from None
