@@ -161,8 +161,8 @@ SEEDS = (
         (
             Edit(
                 f"{_SYNC}rows.py",
-                "                if value is None or value is _MISSING:\n",
-                "                if not value or value is _MISSING:\n",
+                "                if value is not None and value is not _MISSING:\n",
+                "                if value and value is not _MISSING:\n",
             ),
         ),
         ("tests/unit/sync/test_rows.py::test_marks_stay_what_they_are",),

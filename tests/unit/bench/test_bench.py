@@ -62,9 +62,15 @@ def test_half_the_pace_is_half_the_rate_and_a_refusal_is_no_progress() -> None:
 
 
 def turn(ours_s: float, floor_s: float) -> dict:
+    walls = {
+        "ours": ours_s,
+        "floor": floor_s,
+        "one_commit_floor": floor_s / 2,
+        "bare_floor": floor_s / 4,
+    }
     costs = {
         f"{kind}_{part}": {"wall_s": wall_s, "cpu_s": wall_s}
-        for kind, wall_s in (("ours", ours_s), ("floor", floor_s), ("bare_floor", floor_s / 2))
+        for kind, wall_s in walls.items()
         for part in ("first", "again")
     }
     return {**costs, "rewritten": 0, "stored": 10}
@@ -78,6 +84,7 @@ def test_the_share_of_the_floor_adds_up_both_tables_round_by_round() -> None:
     outcome = Outcome()
     load._together(outcome, found)
     assert outcome.facts["both"]["share_of_floor"] == spread([0.5, 1.0])
+    assert outcome.facts["both"]["share_of_one_commit_floor"] == spread([0.25, 0.5])
     assert outcome.lines[-1].met is True
 
 
