@@ -29,10 +29,9 @@ RESULTS = ROOT / "bench" / "results" / "latest.json"
 FAILURES = (RunFailed, ComponentDied, OSError, psycopg.Error)
 
 
-def run(context: Context, names: list[str]) -> tuple[list[Line], dict[str, Any]]:
-    """Run the sections of these names; one that fails leaves a line that says so."""
+def run(context: Context, names: list[str], output: Path) -> list[Line]:
+    """Run the sections of these names and write down each; one that fails leaves a line for it."""
     lines: list[Line] = []
-    result: dict[str, Any] = {}
     facts = machine.describe(context.stack.postgres.url())
     for name, section in SECTIONS:
         if name not in names:
@@ -46,21 +45,22 @@ def run(context: Context, names: list[str]) -> tuple[list[Line], dict[str, Any]]
             lines.append(Line(f"{name} failed, see the output", "", "a result", met=False))
             continue
         lines += outcome.lines
-        result[name] = {
+        result = {
             "machine": facts,
             "moment": context.moments[name],
             "took_s": round(context.elapsed_s - began, 1),
             "table": [asdict(line) for line in outcome.lines],
             **outcome.facts,
         }
-    return lines, result
+        keep(output, name, result)
+    return lines
 
 
-def keep(output: Path, result: dict[str, Any]) -> None:
-    """Write the sections that were run; what the file says of others stays."""
+def keep(output: Path, name: str, result: dict[str, Any]) -> None:
+    """Write the result of one section; what the file says of others stays."""
     kept = json.loads(output.read_text()) if output.exists() else {}
-    order = [name for name, _section in SECTIONS]
-    merged = {**kept, **result}
+    order = [section for section, _run in SECTIONS]
+    merged = {**kept, name: result}
     output.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps({name: merged[name] for name in order if name in merged}, indent=2)
     output.write_text(f"{text}\n")
@@ -102,9 +102,8 @@ def main() -> int:
                 state=options.state, dags=dags, say=lambda line: print(f"bench: {line}")
             ) as stack:
                 context = Context(stack, options, dags)
-                lines, result = run(context, options.only)
+                lines = run(context, options.only, options.output)
                 shown = table(lines, context, machine.describe(stack.postgres.url()))
-            keep(options.output, result)
     except KeyboardInterrupt:
         print("\nbench: stopped", flush=True)
         return 130
