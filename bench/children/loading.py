@@ -11,8 +11,8 @@ import argparse
 import json
 import logging
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import psutil
@@ -71,6 +71,15 @@ class Ours:
         first_seq = self._passes * 10_000_000
         store_batches(self._work, self._resource, self._rows, self._batch, first_seq, Trust.LISTING)
 
+    @contextmanager
+    def without_history(self) -> Iterator[None]:
+        """Begin with an empty table that keeps no history of levels."""
+        self.forget()
+        execute = self._work.connection.execute
+        execute("alter table intra42.cursus_users disable trigger user")
+        yield
+        execute("alter table intra42.cursus_users enable trigger user")
+
     def versions(self) -> dict[int, tuple[str, str]]:
         """Return where each tuple lies and which transaction wrote it."""
         query = sql.SQL("select id, ctid::text, xmin::text from {}").format(
@@ -98,6 +107,9 @@ def measure(work: Work, name: str, rows: Sequence[Row], options: argparse.Namesp
         before = ours.versions()
         result["ours_again"] = cost(work.connection, ours.load)
         after = ours.versions()
+        if name == "cursus_users":
+            with ours.without_history():
+                result["no_history_first"] = cost(work.connection, ours.load)
         rewritten = sum(before[number] != version for number, version in after.items())
         if not floors:
             values = ours.derived()

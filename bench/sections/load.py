@@ -40,13 +40,15 @@ def _seconds(measured: dict[str, Any], step: str, unit: str = "wall_s") -> list[
     return [turn[step][unit] for turn in measured["rounds"]]
 
 
-def _shares(measured: dict[str, Any], part: str, floor: str, unit: str) -> list[float]:
+def _shares(
+    measured: dict[str, Any], part: str, floor: str, unit: str, own: str = "ours"
+) -> list[float]:
     pairs = zip(
         _seconds(measured, f"{floor}_{part}", unit),
-        _seconds(measured, f"ours_{part}", unit),
+        _seconds(measured, f"{own}_{part}", unit),
         strict=True,
     )
-    return [base / max(own, 0.001) for base, own in pairs]
+    return [base / max(taken, 0.001) for base, taken in pairs]
 
 
 def _table(outcome: Outcome, name: str, measured: dict[str, Any]) -> None:
@@ -76,6 +78,12 @@ def _table(outcome: Outcome, name: str, measured: dict[str, Any]) -> None:
         f"load half, {rows:,} {name}, first load: {facts['ours_first']['rows_per_s']:,} rows/s",
         f"{text(shares)} of the floor",
     )
+    if "no_history_first" in measured["rounds"][0]:
+        bare = _shares(measured, "first", "floor", "wall_s", own="no_history")
+        facts["share_of_floor_without_history"] = spread(bare)
+        outcome.add(
+            "  without the history of levels", f"{statistics.median(bare):.2f} of the floor"
+        )
     for kind, what in (
         ("one_commit_floor", "that commits once"),
         ("bare_floor", "that commits once, without foreign keys"),
