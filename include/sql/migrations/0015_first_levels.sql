@@ -1,11 +1,7 @@
 -- The history of levels, cheaper to write: a first load adds a row for each enrolment.
 
--- One index finds the levels of an enrolment and those of an account; times only grow, so a few
--- pages say where which of them are.
-create index on intra42.cursus_users_levels (user_id, cursus_user_id, number);
+-- Times only grow, so a few pages say where which of them are.
 create index on intra42.cursus_users_levels using brin (observed_at);
-drop index intra42.cursus_users_levels_cursus_user_id_number_idx;
-drop index intra42.cursus_users_levels_user_id_idx;
 drop index intra42.cursus_users_levels_observed_at_idx;
 
 -- A function that reads a table is called once a row; written out, its query is part of the plan,
@@ -23,7 +19,7 @@ begin
   left join lateral (
     select h.number, h.level
     from intra42.cursus_users_levels as h
-    where h.user_id = fresh.user_id and h.cursus_user_id = fresh.id
+    where h.cursus_user_id = fresh.id
     order by h.number desc
     limit 1
   ) as latest on true
@@ -31,8 +27,8 @@ begin
   where (latest.number is null or latest.level is distinct from fresh.level)
     and not exists (
       select 1
-      from intra42.users as u
-      where u.id = fresh.user_id and u.login like '3b3-%'
+      from intra42.anonymised_users as a
+      where a.user_id = fresh.user_id
       offset 0
     )
   order by fresh.id;

@@ -64,7 +64,8 @@ def middle_of_rest(page: Page, highest: int = LAST_ID, known: int = 0) -> int | 
         ids = [number for number in map(record_id, page.records) if number is not None]
         left = (page.last_id - min(ids)) * page.remaining // max(1, len(ids) - 1) if ids else 0
         if known > page.last_id:
-            left = min(left, known - page.last_id)
+            # At least as far as there are rows left, whatever was seen before.
+            left = min(left, max(known - page.last_id, page.remaining))
     middle = page.last_id + left // 2
     return middle if page.last_id < middle < highest else None
 

@@ -23,6 +23,8 @@ from intra42.sync.work import Work
 log = logging.getLogger(__name__)
 
 _ANONYMISED = "3b3-"
+# Where a server says that it is at its own limits, with the code of a row beyond them.
+_EXHAUSTED = {"GetNewTransactionId", "GetNewMultiXactId"}
 _STORAGE_CLAUSE = 160_000  # the first server whose `create table` knows it
 # What one row can be the cause of; the others are kept.
 _REFUSED = (
@@ -102,6 +104,8 @@ def _load_or_park(
             _merge(work, resource, seen, trust, absent)
     except _REFUSED as error:
         work.staged.clear()
+        if error.diag.source_function in _EXHAUSTED:
+            raise
         if isinstance(error, errors.ProgramLimitExceeded) and not _is_toasted(work, resource):
             work.toasted.add(resource.name)
             return _load_or_park(work, resource, seen, trust, absent)

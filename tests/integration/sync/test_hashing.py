@@ -521,3 +521,14 @@ def test_neither_the_key_nor_a_value_is_logged_or_handed_to_the_database(town, c
     assert leaks(town, {SECRET, OTHER}) == []
     statements = town.query("select query from pg_stat_activity")
     assert SECRET not in json.dumps(statements)
+
+
+def test_a_new_enrolment_of_an_anonymised_account_has_no_history_either(town):
+    set_hashing(town, ["users.login"])
+    town.nightly()
+    town.sim.world.anonymise(101)
+    town.nightly()
+    town.sim.world.add_cursus_user(user_id=101, cursus_id=1, level=3.0)
+    town.incremental()
+    assert len(town.query("select 1 from intra42.cursus_users where user_id = 101")) == 2
+    assert town.query("select 1 from intra42.cursus_users_levels where user_id = 101") == []

@@ -178,6 +178,7 @@ def test_a_rest_is_halved_where_its_ids_are_expected():
     assert middle_of_rest(first, highest=1120) == 1070
     # What is known to be there says more than the first few, of which most may be old.
     assert middle_of_rest(first, known=1100) == 1060
+    assert middle_of_rest(first, known=1021) == 1020 + 30 // 2
     assert middle_of_rest(first, known=5000) == middle_of_rest(first, known=900) == 1170
 
 
