@@ -107,10 +107,10 @@ def measure(work: Work, name: str, rows: Sequence[Row], options: argparse.Namesp
         before = ours.versions()
         result["ours_again"] = cost(work.connection, ours.load)
         after = ours.versions()
+        rewritten = sum(before[number] != version for number, version in after.items())
         if name == "cursus_users":
             with ours.without_history():
                 result["no_history_first"] = cost(work.connection, ours.load)
-        rewritten = sum(before[number] != version for number, version in after.items())
         if not floors:
             values = ours.derived()
             floors = {

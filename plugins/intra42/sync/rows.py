@@ -145,8 +145,6 @@ class Cutter:
             self.notes.missing.setdefault(".".join(column.path), record.get("id"))
 
     def _text(self, value: Any) -> str:
-        if type(value) is str and value.isascii() and "\x00" not in value:
-            return value
         return self._plain(_text(value))
 
     def _json(self, value: Any) -> str:
