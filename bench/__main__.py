@@ -9,28 +9,25 @@ import argparse
 import json
 import shutil
 import sys
+import traceback
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
-
-import psycopg
 
 from bench import machine
 from bench.context import Context
 from bench.outcome import Line
 from bench.registry import SECTIONS
 from dev.airflow import AirflowStack, AlreadyRunning
-from dev.demo import RunFailed, interruptible
+from dev.demo import interruptible
 from dev.processes import ComponentDied
 from dev.settings import ROOT, STATE
 
 RESULTS = ROOT / "bench" / "results" / "latest.json"
-# What ends a section and leaves the others their chance; `OSError` has those of HTTP, too.
-FAILURES = (RunFailed, ComponentDied, OSError, psycopg.Error)
 
 
 def run(context: Context, names: list[str], output: Path) -> list[Line]:
-    """Run the sections of these names and write down each; one that fails leaves a line for it."""
+    """Run the sections of these names; write down and print each at once, also that one failed."""
     lines: list[Line] = []
     facts = machine.describe(context.stack.postgres.url())
     for name, section in SECTIONS:
@@ -40,11 +37,12 @@ def run(context: Context, names: list[str], output: Path) -> list[Line]:
         began = context.elapsed_s
         try:
             outcome = section(context)
-        except FAILURES as error:
-            context.say(f"{name} failed: {error}")
+        except Exception as error:  # noqa: BLE001  # whatever it is, the others get their chance
+            context.say(f"{name} failed:\n{''.join(traceback.format_exception(error))}")
             lines.append(Line(f"{name} failed, see the output", "", "a result", met=False))
             continue
         lines += outcome.lines
+        print("", *outcome.lines, "", sep="\n", flush=True)
         result = {
             "machine": facts,
             "moment": context.moments[name],
