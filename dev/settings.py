@@ -31,7 +31,7 @@ COMMON_SETTINGS: Mapping[str, str] = {
     "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
     "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "5",
 }
-LOCAL_PARALLELISM = "6"
+LOCAL_PARALLELISM = "8"
 
 
 @dataclass(frozen=True, kw_only=True)

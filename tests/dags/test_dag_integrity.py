@@ -290,6 +290,11 @@ def test_the_trigger_form_takes(name: str, value: object) -> None:
     assert dag_of(NIGHTLY).params.get_param(name).resolve(value) == value
 
 
+@BOTH
+def test_no_task_carries_a_copy_of_the_params(dag_id: str) -> None:
+    assert [task.task_id for task in dag_of(dag_id).tasks if task.params] == []
+
+
 def test_a_value_given_to_one_dag_does_not_become_the_default_of_another() -> None:
     first = load_dag(NIGHTLY)
     assert first.params.get_param("updated_from").resolve("2026-01-01T00:00:00Z")

@@ -96,9 +96,14 @@ class PostgresTokens:
             RetriableApiError: no token could be had, or another process is at it for minutes.
         """
         if not self._value or time.monotonic() >= self._until:
-            self._value, seconds = self._load()
-            self._until = time.monotonic() + seconds
+            self._keep(*self._load())
         return self._value
+
+    def recall(self, connection: psycopg.Connection[Any]) -> None:
+        """Take over the stored token, if any, by a connection that is open anyway."""
+        stored = self._read(connection)
+        if stored is not None:
+            self._keep(*stored[:2])
 
     def reject(self, token: str) -> None:
         """Forget the token here, and in the warehouse if it is still the stored one."""
@@ -108,6 +113,9 @@ class PostgresTokens:
             stored = self._read(connection)
             if stored is not None and stored[0] == token:
                 self._run(connection, "token_forget", token=stored[2])
+
+    def _keep(self, value: str, seconds: float) -> None:
+        self._value, self._until = value, time.monotonic() + seconds
 
     def _load(self) -> tuple[str, float]:
         with self._connect() as connection:
@@ -128,7 +136,7 @@ class PostgresTokens:
             except psycopg.errors.LockNotAvailable:
                 message = f"{LABEL}: another process has been asking for a token for 240 s"
                 raise RetriableApiError(message) from None
-            stored = self._read(connection)
+            stored = self._read(connection, tell=True)
             if stored is not None:
                 return stored
             asked = time.monotonic()
@@ -138,14 +146,19 @@ class PostgresTokens:
             self._run(connection, "token_write", token=cipher, seconds=seconds)
             return fetched.value, seconds, cipher
 
-    def _read(self, connection: psycopg.Connection[Any]) -> tuple[str, float, bytes] | None:
+    def _read(
+        self, connection: psycopg.Connection[Any], *, tell: bool = False
+    ) -> tuple[str, float, bytes] | None:
         row = self._run(connection, "token_read").fetchone()
         if row is None:
             return None
         try:
             return self._fernet.decrypt(row[0]).decode(), float(row[1]), bytes(row[0])
         except InvalidToken:
-            log.info("The stored token was encrypted with another client secret, fetching another")
+            if tell:
+                log.info(
+                    "The stored token was encrypted with another client secret, fetching another"
+                )
             return None
 
     def _run(

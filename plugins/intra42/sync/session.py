@@ -81,9 +81,11 @@ def attempt(
             bulk=identity.dag_id == loader,
             run_id=ledger_id,
         )
+        tokens = api.tokens(connect)
+        tokens.recall(connection)
         client = IntraClient(
             api.base_url,
-            api.tokens(connect),
+            tokens,
             limiter,
             timeout_s=api.timeout_s,
             most_in_flight=api.most_in_flight,

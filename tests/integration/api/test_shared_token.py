@@ -44,6 +44,30 @@ def test_workers_share_one_token(connect: Connect) -> None:
     assert issuer.issued == ["token-1"]
 
 
+def test_a_stored_token_is_recalled_without_a_connection_of_its_own(connect: Connect) -> None:
+    def unwanted() -> psycopg.Connection[Any]:
+        raise AssertionError
+
+    worker(connect, Issuer()).token()
+    tokens = worker(unwanted, Issuer())
+    with connect() as connection:
+        tokens.recall(connection)
+    assert tokens.token() == "token-1"
+
+
+def test_nothing_is_recalled_where_no_usable_token_is_stored(
+    connect: Connect, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    tokens = worker(connect, Issuer(), secret="another")
+    with connect() as connection:
+        tokens.recall(connection)
+        worker(connect, Issuer()).token()
+        tokens.recall(connection)
+    assert tokens.token() == "token-1"
+    assert caplog.text.count("was encrypted with another client secret") == 1
+
+
 def test_one_worker_fetches_while_the_others_wait(connect: Connect) -> None:
     issuer = Issuer(takes_s=0.3)
     got: list[str] = []
