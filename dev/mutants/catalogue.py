@@ -390,7 +390,7 @@ OURS = (
     Mutant(
         "older-page-revives",
         "a page asked for before the proof brings a deleted row back",
-        (Edit(f"{_SQL}load/merge.sql", "grave.seq >= staged._seq", "grave.seq is null"),),
+        (Edit(f"{_SQL}load/fresh.sql", "grave.seq >= staged._seq", "grave.seq is null"),),
         (f"{_MERGE}test_a_row_found_gone_is_not_brought_back_by_an_older_page",),
     ),
     Mutant(

@@ -153,16 +153,18 @@ def _merge(
     with work.connection.cursor() as cursor, cursor.copy(statements["copy"]) as copy:
         for row, answer in seen:
             copy.write_row(stored(row.values) + stamps[answer.seq])
-    # One exchange with the server for all that follows the COPY.
+    # One exchange with the server for all that follows the COPY, two where it shows rows again.
     with work.connection.pipeline():
         merged = work.connection.execute(statements["merge"], values)
+        inserted, updated = merged.fetchone() or (0, 0)
+        if inserted + updated < len(seen):
+            work.connection.execute(statements["verify"], values)
         work.connection.execute(statements["restore"], values)
         work.connection.execute(statements["unpark"], values)
         if "note_anonymised" in statements:
             work.connection.execute(statements["note_anonymised"], values)
         # The next batch of this transaction finds the stage empty.
         work.connection.execute(statements["empty_stage"])
-    inserted, updated = merged.fetchone() or (0, 0)
     work.counts.changed(resource.name, inserted=inserted, updated=updated)
     work.counts.unchanged += len(seen) - inserted - updated
 
@@ -192,7 +194,7 @@ def _statements(name: str, trust: Trust, absent: frozenset[str], toasted: bool) 
     lists: dict[str, sql.Composable] = {
         "mine": columns(stored, "mine"),
         "excluded": columns(stored, "excluded"),
-        "fresh": _fresh(resource, stored),
+        "fresh": compose("load/fresh", values=_values(resource, stored), stage=stage),
         "as_fresh": columns(stored, "fresh"),
         "columns": columns(stored),
         "assignments": _assignments(stored),
@@ -208,6 +210,7 @@ def _statements(name: str, trust: Trust, absent: frozenset[str], toasted: bool) 
             columns=columns((*resource.column_names, "_synced_at", "_seq")),
         ),
         "merge": compose("load/merge", **lists),
+        "verify": compose("load/verify", **lists),
         "restore": compose("load/restore", **lists),
         "unpark": compose("load/unpark", **lists),
         "empty_stage": compose("load/empty_stage", **lists),
@@ -217,7 +220,7 @@ def _statements(name: str, trust: Trust, absent: frozenset[str], toasted: bool) 
     return {key: statement.as_bytes() for key, statement in composed.items()}
 
 
-def _fresh(resource: Resource, names: Sequence[str]) -> sql.Composed:
+def _values(resource: Resource, names: Sequence[str]) -> sql.Composed:
     """Return the staged columns, and what derived ones are computed from."""
     derived = {column.name for column in resource.columns if column.source is Source.DERIVED}
     return sql.SQL(", ").join(

@@ -316,6 +316,25 @@ def test_an_embedded_user_changes_a_row_only_where_it_is_clearly_newer(town):
     assert town.value("select wallet from intra42.users where id = 101") == 6
 
 
+def test_of_one_page_only_what_it_did_not_write_is_noted_as_verified(town):
+    resource = graph.get("cursus_users")
+    merge(
+        town,
+        [(1001, Trust.DIRECT, enrolment(7.5)), (1002, Trust.DIRECT, enrolment(8.5, row_id=1020))],
+    )
+
+    def step(work):
+        cutter = Cutter(resource, work.config.cursus_ids)
+        rows = [cutter.cut(enrolment(7.5)), cutter.cut(enrolment(9.5, row_id=1020))]
+        work.commit(lambda: store(work, resource, rows, seen(1003), Trust.DIRECT))
+
+    town.task(Identity(dag_id=NIGHTLY, run_id="verified"), {}, "cursus_users", step)
+    noted = "select array_agg(id) from intra42.verifications where seq = 1003"
+    assert town.value(noted) == [1010]
+    written = "select array_agg(id) from intra42.cursus_users where _seq = 1003"
+    assert town.value(written) == [1020]
+
+
 def test_of_two_versions_in_one_page_the_later_one_is_stored(town):
     resource = graph.get("cursus_users")
 
