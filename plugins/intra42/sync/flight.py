@@ -20,6 +20,8 @@ from intra42.errors import QuotaSpent
 
 _WORTH_SPLITTING = 6  # pages
 _MOST_BYTES = 8 * 1024 * 1024  # of answers under way, so that a task takes little memory
+_QUOTA = 16  # requests a second; no application of the API is allowed as many
+_MOST_UNLIMITED = 4  # requests under way where no quota binds
 _ENOUGH = 0.8  # of the allowed rate, which one request after the other then reaches by itself
 
 
@@ -138,18 +140,22 @@ class Flight:
     def _width(self) -> int:
         """Return how many requests to keep under way: rate times the time a page takes, as it is.
 
-        Faster than pages can be stored is no use.
+        Faster than pages can be stored is no use. Where no quota binds, requests wait for each
+        other at the server: it seems the slower, the more are under way, and each takes memory.
         """
-        if self._client.most_in_flight == 1:
-            return 1
+        most = self._client.most_in_flight
         rate = self._client.per_second
+        if rate > _QUOTA:
+            most = min(most, _MOST_UNLIMITED)
+        if most == 1:
+            return 1
         if self._store_s:
             rate = min(rate, 1 / self._store_s)
         needed = rate * (self._client.latency_s + self._store_s)
         if needed < _ENOUGH:
             return 1
         affordable = max(1, _MOST_BYTES // self._page_bytes)
-        return min(math.ceil(needed) + 1, self._client.most_in_flight, affordable)
+        return min(math.ceil(needed) + 1, most, affordable)
 
     def _take_off(self, kept: int = 0) -> None:
         """Ask for as many pages as there is room for, less those `kept` for what just landed."""
