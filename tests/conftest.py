@@ -32,6 +32,11 @@ _TARGETS = {"workers": "INTRA42_CELERY", "ui": "INTRA42_UI"}
 collect_ignore = [folder for folder, asked in _TARGETS.items() if not os.environ.get(asked)]
 
 
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Let one worker more than there are cores run: tests wait for clocks about half their time."""
+    return (os.cpu_count() or 1) + 1
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Try fewer combinations of faults than there are, unless all of them are asked for."""
     if wants_all(config):
