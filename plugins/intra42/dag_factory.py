@@ -187,7 +187,7 @@ def build_dag(
             last = _add_tables(group, last, audit=reference and group == "primary")
         _add_refresh(last)
     # A Param remembers what it last resolved, so no two DAGs may share one. Last, because each
-    # task would make a copy of all params, and every process of a task parses this anew.
+    # task above would copy all of them, and every process of a task parses this file anew.
     dag.params.update(deepcopy(_PARAMS))
     return dag
 

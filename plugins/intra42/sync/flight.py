@@ -20,8 +20,8 @@ from intra42.errors import QuotaSpent
 
 _WORTH_SPLITTING = 6  # pages
 _MOST_BYTES = 8 * 1024 * 1024  # of answers under way, so that a task takes little memory
-_QUOTA = 16  # requests a second; no application of the API is allowed as many
-_MOST_UNLIMITED = 4  # requests under way where no quota binds
+_UNLIMITED = 100  # requests a second: twice the pages that a task can store, so no quota binds
+_MOST_UNLIMITED = 4  # requests under way then
 _ENOUGH = 0.8  # of the allowed rate, which one request after the other then reaches by itself
 
 
@@ -145,7 +145,7 @@ class Flight:
         """
         most = self._client.most_in_flight
         rate = self._client.per_second
-        if rate > _QUOTA:
+        if rate > _UNLIMITED:
             most = min(most, _MOST_UNLIMITED)
         if most == 1:
             return 1

@@ -153,7 +153,7 @@ def _merge(
     with work.connection.cursor() as cursor, cursor.copy(statements["copy"]) as copy:
         for row, answer in seen:
             copy.write_row(stored(row.values) + stamps[answer.seq])
-    # One exchange with the server for all that follows the COPY, two where it shows rows again.
+    # Two exchanges with the server after the COPY: the merge, and all that follows from it.
     with work.connection.pipeline():
         merged = work.connection.execute(statements["merge"], values)
         inserted, updated = merged.fetchone() or (0, 0)
