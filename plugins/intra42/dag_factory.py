@@ -84,7 +84,7 @@ _PARAMS = {
         description="End of the explicit window; empty: now. Needs 'Updated from'.",
     ),
     "allow_mass_delete": _param(
-        False,
+        default=False,
         type="boolean",
         title="Allow a mass delete",
         description="Delete what is gone even if it is more than the guard allows.",

@@ -101,7 +101,7 @@ def test_as_many_are_under_way_as_slow_answers_need(sky, rate, latency_s):
 
 
 def test_no_more_are_under_way_than_the_client_may_have(sky):
-    landings(client(rate=8, latency_s=3, most=4), [Series(sky.pages(2)) for _ in range(9)])
+    landings(client(rate=100, latency_s=3, most=4), [Series(sky.pages(2)) for _ in range(9)])
     assert sky.most == 4
 
 
