@@ -6,7 +6,7 @@ for. The rows are the tuples that the package is given, too.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import psycopg
@@ -80,7 +80,8 @@ class TypedFloor:
             self._stage, definitions
         )
 
-    def load(self) -> None:
+    def load(self) -> Iterator[Callable[[], None]]:
+        """Yield the steps of a pass, a transaction each."""
         columns = sql.SQL(", ").join(map(sql.Identifier, self._names))
         names = {
             "target": self._target,
@@ -103,8 +104,13 @@ class TypedFloor:
         ).format(**names)
         self._connection.execute(self._make_stage())
         for rows in chunked(self._rows, self._batch):
-            with self._connection.transaction():
-                with self._connection.cursor() as cursor, cursor.copy(copy_in) as copy:
-                    for values in rows:
-                        copy.write_row(values)
-                self._connection.execute(merge)
+            yield lambda rows=rows: self._store(rows, copy_in, merge)  # type: ignore[misc]
+
+    def _store(
+        self, rows: Sequence[tuple[Any, ...]], copy_in: sql.Composed, merge: sql.Composed
+    ) -> None:
+        with self._connection.transaction():
+            with self._connection.cursor() as cursor, cursor.copy(copy_in) as copy:
+                for values in rows:
+                    copy.write_row(values)
+            self._connection.execute(merge)

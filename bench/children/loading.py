@@ -1,8 +1,9 @@
 """The load half alone: rows already cut, stored by the package and by the floor, in turn.
 
 Per round and table: the package's first load and a second pass with the same rows seen by later
-requests; the same of the floor, which commits as often; of a floor that commits once; and of one
-that commits once and has no foreign keys.
+requests, and the same of the floor, which commits as often: they take turns batch by batch, because
+the machine may be slower a second later. Then a floor that commits once, and one that commits once
+and has no foreign keys.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import argparse
 import json
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -21,13 +22,13 @@ from psycopg import sql
 
 from bench.children.mirror import (
     Warehouse,
+    batches,
     facts_of,
     load_parents,
     rows_of,
     say,
     serve,
     settings,
-    store_batches,
 )
 from bench.typed_floor import TypedFloor
 from intra42.catalog import graph
@@ -35,18 +36,34 @@ from intra42.sync.loading import Trust
 from intra42.sync.rows import Row
 from intra42.sync.work import Work
 
+Step = Callable[[], Any]
 
-def cost(connection: psycopg.Connection[Any], step: Callable[[], Any]) -> dict[str, float]:
-    """Return wall and processor seconds of `step`, its backend's included."""
+
+def cost(connection: psycopg.Connection[Any], steps: Iterator[Step]) -> dict[str, float]:
+    """Return wall and processor seconds of `steps`, their backend's included."""
+    return in_turn(connection, {"alone": steps})["alone"]
+
+
+def in_turn(
+    connection: psycopg.Connection[Any], sides: Mapping[str, Iterator[Step]]
+) -> dict[str, dict[str, float]]:
+    """Let each side take a step, who went last going first in the next turn; return their costs."""
     with suppress(psycopg.Error):
         connection.execute("checkpoint")
     backend = psutil.Process(connection.info.backend_pid)
-    began, used, served = time.monotonic(), time.process_time(), sum(backend.cpu_times()[:2])
-    step()
-    return {
-        "wall_s": time.monotonic() - began,
-        "cpu_s": time.process_time() - used + sum(backend.cpu_times()[:2]) - served,
-    }
+    spent = {name: {"wall_s": 0.0, "cpu_s": 0.0} for name in sides}
+    names = list(sides)
+    for turn in zip(*sides.values(), strict=True):
+        steps = dict(zip(sides, turn, strict=True))
+        for name in names:
+            began, used = time.monotonic(), time.process_time()
+            served = sum(backend.cpu_times()[:2])
+            steps[name]()
+            spent[name]["wall_s"] += time.monotonic() - began
+            spent[name]["cpu_s"] += time.process_time() - used
+            spent[name]["cpu_s"] += sum(backend.cpu_times()[:2]) - served
+        names.reverse()
+    return spent
 
 
 class Ours:
@@ -66,10 +83,13 @@ class Ours:
             )
         )
 
-    def load(self) -> None:
+    def load(self) -> Iterator[Step]:
+        """Return the steps of a pass, a batch each."""
         self._passes += 1
         first_seq = self._passes * 10_000_000
-        store_batches(self._work, self._resource, self._rows, self._batch, first_seq, Trust.LISTING)
+        return batches(
+            self._work, self._resource, self._rows, self._batch, first_seq, Trust.LISTING
+        )
 
     @contextmanager
     def without_history(self) -> Iterator[None]:
@@ -98,40 +118,46 @@ class Ours:
 
 
 def measure(work: Work, name: str, rows: Sequence[Row], options: argparse.Namespace) -> Any:
+    connection = work.connection
     ours = Ours(work, name, rows, options.batch)
+    values = given(ours)
+    floor, *whole = (
+        TypedFloor(connection, name, rows, values, size, foreign_keys=keys)
+        for size, keys in ((options.batch, True), (len(rows), True), (len(rows), False))
+    )
     rounds = []
-    floors: dict[str, TypedFloor] = {}
     for _ in range(options.rounds):
         ours.forget()
-        result = {"ours_first": cost(work.connection, ours.load)}
+        floor.forget()
+        first = in_turn(connection, {"ours": ours.load(), "floor": floor.load()})
         before = ours.versions()
-        result["ours_again"] = cost(work.connection, ours.load)
+        again = in_turn(connection, {"ours": ours.load(), "floor": floor.load()})
         after = ours.versions()
-        rewritten = sum(before[number] != version for number, version in after.items())
+        result = {f"{side}_first": costs for side, costs in first.items()}
+        result |= {f"{side}_again": costs for side, costs in again.items()}
         if name == "cursus_users":
             with ours.without_history():
-                result["no_history_first"] = cost(work.connection, ours.load)
-        if not floors:
-            values = ours.derived()
-            floors = {
-                kind: TypedFloor(work.connection, name, rows, values, size, foreign_keys=keys)
-                for kind, size, keys in (
-                    ("floor", options.batch, True),
-                    ("one_commit_floor", len(rows), True),
-                    ("bare_floor", len(rows), False),
-                )
-            }
-        for kind, floor in floors.items():
-            floor.forget()
-            result[f"{kind}_first"] = cost(work.connection, floor.load)
-            result[f"{kind}_again"] = cost(work.connection, floor.load)
+                result["no_history_first"] = cost(connection, ours.load())
+        for kind, other in zip(("one_commit_floor", "bare_floor"), whole, strict=True):
+            other.forget()
+            result[f"{kind}_first"] = cost(connection, other.load())
+            result[f"{kind}_again"] = cost(connection, other.load())
+        rewritten = sum(before[number] != version for number, version in after.items())
         rounds.append({**result, "stored": len(before), "rewritten": rewritten})
     others = {}
     for batch in options.other_batches:
-        other = Ours(work, name, rows, batch)
-        other.forget()
-        others[batch] = cost(work.connection, other.load)
+        one = Ours(work, name, rows, batch)
+        one.forget()
+        others[batch] = cost(connection, one.load())
     return {"rows": len(rows), "rounds": rounds, "other_batches": others}
+
+
+def given(ours: Ours) -> dict[int, int | None]:
+    """Load once, to know the derived column that the floor is given."""
+    ours.forget()
+    for step in ours.load():
+        step()
+    return ours.derived()
 
 
 def main() -> None:

@@ -7,7 +7,7 @@ import json
 import resource as limits
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -28,7 +28,7 @@ from intra42.sync.opening import open_run
 from intra42.sync.reading import store
 from intra42.sync.rows import Cutter, Row
 from intra42.sync.session import ApiSettings, attempt
-from intra42.sync.work import Identity, Work
+from intra42.sync.work import Identity, Work, chunked
 
 DAG = "intra42_nightly"
 RUN = "bench"
@@ -117,16 +117,14 @@ def rows_of(
     return rows
 
 
-def store_batches(
+def batches(
     work: Work, resource: Resource, rows: Sequence[Row], size: int, first_seq: int, trust: Trust
-) -> None:
-    """Store rows, `size` a transaction, each batch as the answer to a request of its own."""
-    for number, start in enumerate(range(0, len(rows), size)):
-        batch, page = rows[start : start + size], answer(first_seq + number)
-        work.commit(
-            lambda batch=batch, page=page: store(  # type: ignore[misc]
-                work, resource, batch, page, trust
-            )
+) -> Iterator[Callable[[], None]]:
+    """Yield steps that store `size` rows in a transaction, as the answer to a request each."""
+    for number, batch in enumerate(chunked(rows, size)):
+        page = answer(first_seq + number)
+        yield lambda batch=batch, page=page: work.commit(  # type: ignore[misc]
+            lambda: store(work, resource, batch, page, trust)
         )
 
 
@@ -137,7 +135,8 @@ def load_parents(simulator: Simulator, warehouse: Warehouse) -> None:
         records = simulator.world.tables[_TABLES.get(name, name)].rows.values()
         rows = rows_of(simulator, resource, warehouse.config["cursus_ids"], records)
         with warehouse.attempt(name) as work:
-            store_batches(work, resource, rows, _BATCH, 1, Trust.DIRECT)
+            for step in batches(work, resource, rows, _BATCH, 1, Trust.DIRECT):
+                step()
 
 
 @dataclass
