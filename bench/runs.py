@@ -89,7 +89,8 @@ def measure(
     tasks = api.task_instances(dag_id, run_id)
     if state != "success":
         raise RunFailed("\n".join(failed_tasks(stack.home / "logs", tasks)))
-    requests = upstream.ledger()[before:]
+    # A token that was aged by turning the clock is refused: the mirror times it by one that runs.
+    requests = [entry for entry in upstream.ledger()[before:] if entry["status"] != 401]
     moments = [entry["real_time"] for entry in requests]
     return Cost(
         run_id=run_id,

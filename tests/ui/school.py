@@ -22,7 +22,7 @@ T = TypeVar("T")
 NIGHTLY = "intra42_nightly"
 INCREMENTAL = "intra42_incremental"
 DAGS = (NIGHTLY, INCREMENTAL)
-CHUNK = 20  # enrolments of a request for ongoing ones
+CHUNK = 4  # enrolments of a request for ongoing ones: enough requests for several tasks
 
 # A run takes seconds on a quiet machine. Nobody waits that long; a busy one may.
 PATIENCE_S = 600.0

@@ -117,6 +117,13 @@ class PostgresLimiter:
         """Requests a second that are allowed: what the API announced, or the connection says."""
         return self._learned[0] or self._per_second
 
+    def recall(self, connection: psycopg.Connection[Any]) -> None:
+        """Take over what the API announced before, by a connection that is open anyway."""
+        statement = statements.read("api/announced")
+        found = connection.execute(statement, {"application": self._application}).fetchone()
+        if found is not None:
+            self._learned = found[0], found[1]
+
     def wait_turn(self) -> None:
         """Reserve a slot and sleep until it is due.
 

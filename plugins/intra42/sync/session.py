@@ -81,6 +81,7 @@ def attempt(
             bulk=identity.dag_id == loader,
             run_id=ledger_id,
         )
+        limiter.recall(connection)
         tokens = api.tokens(connect)
         tokens.recall(connection)
         client = IntraClient(

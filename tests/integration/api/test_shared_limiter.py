@@ -173,6 +173,10 @@ def test_the_limits_the_api_announces_replace_the_configured_ones_for_all(
     limiter.learn({"X-Secondly-RateLimit-Limit": "10", "X-Hourly-RateLimit-Limit": "5"})
     with closing(PostgresLimiter(connect, APP, sleep=clock.sleep, now=clock.now)) as other:
         assert len(greedy(other, clock, at("12:00:10"))) == 5
+        assert other.per_second == 2
+        with connect() as connection:
+            other.recall(connection)
+        assert other.per_second == 10
     limiter.learn({"X-Secondly-RateLimit-Limit": "0", "X-Hourly-RateLimit-Limit": "many"})
     limiter.learn({"X-Hourly-RateLimit-Limit": "1000000"})
     began = clock.time

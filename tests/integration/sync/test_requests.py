@@ -10,6 +10,9 @@ from dev import requests
 from dev.readme import with_table
 from dev.simulator import Simulator
 from intra42.catalog import graph
+from intra42.sync import refresh
+from intra42.sync.work import Identity
+from tests.harness import INCREMENTAL
 
 
 def campus() -> Simulator:
@@ -158,6 +161,23 @@ def test_users_with_an_attempt_are_refetched_beyond_the_budget(loaded):
     changed = {"projects_users": len(attempts)}
     planned = replace(size(mirror), budget=1, urgent=urgent, changed=changed)
     assert cost(mirror, mirror.incremental()) == requests.quarter(planned)
+
+
+@pytest.mark.parametrize(
+    ("per_second", "each"),
+    [pytest.param(2, 1, id="2/s"), pytest.param(8, 4, id="8/s"), pytest.param(1000, 8, id="any")],
+)
+def test_a_mapped_refetch_has_more_to_ask_than_it_costs(loaded, per_second, each):
+    mirror = loaded(campus, campus_ids=[67], refresh_chunk_size=25)
+    mirror.sim.limits.per_second = per_second
+    mirror.incremental()
+    who = Identity(dag_id=INCREMENTAL, run_id="next")
+    groups = mirror.task(who, {}, "cursus_users", refresh.plan_chunks)
+    chunks = [chunk for group in groups for chunk in group]
+    assert chunks == list(range(1, len(chunks) + 1))
+    assert each < len(chunks) <= 12
+    assert {len(group) for group in groups[:-1]} == {each}
+    assert len(groups[-1]) <= each
 
 
 def test_the_window_of_a_backfill_costs_what_the_plan_says(mirror):
