@@ -117,7 +117,8 @@ docs: setup ## Write what the documentation takes from the code and the schema
 .PHONY: setup
 setup: $(STAMP) ## Make .venv and install requirements.lock (happens by itself)
 
-# PYTHON=... chooses another interpreter. UNFINISHED stays behind when an installation is killed:
+# The lock is whole, so nothing is resolved; of the bytecode, only what is used is made, at its first
+# use. PYTHON=... chooses another interpreter. UNFINISHED stays behind when an installation is killed:
 # pip would take its half-copied packages for whole ones.
 PYTHON ?=
 UNFINISHED := $(VENV)/.intra42-unfinished
@@ -142,7 +143,7 @@ $(STAMP): $(LOCK) $(BROKEN)
 	fi; \
 	echo "Installing $(LOCK) into $(VENV), a minute or two the first time"; \
 	touch $(UNFINISHED); \
-	$(BIN)/python -m pip install --quiet --no-input -r $(LOCK); \
+	$(BIN)/python -m pip install --quiet --no-input --no-deps --no-compile -r $(LOCK); \
 	rm $(UNFINISHED); \
 	touch $@
 
