@@ -8,6 +8,7 @@ Values are always bound parameters (`%(name)s`); only identifiers and lists of t
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
@@ -48,6 +49,11 @@ def compose(name: str, **parts: sql.Composable) -> sql.Composed:
 def table(name: str) -> sql.Identifier:
     """Return the qualified, quoted name of a table of ours."""
     return sql.Identifier(SCHEMA, name)
+
+
+def array(numbers: Iterable[int]) -> str:
+    """Return integers as a literal for `::bigint[]`: many times faster than to adapt each."""
+    return f"{{{','.join(map(str, numbers))}}}"
 
 
 def columns(names: tuple[str, ...], prefix: str | None = None) -> sql.Composed:

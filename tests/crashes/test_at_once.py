@@ -39,7 +39,7 @@ class Twin:
         self._mirror = copy(mirror)
         if tasks:
             self._mirror.task = lambda identity, *args: (
-                mirror.task(identity, *args) if identity.task_id in tasks else [[1], [2], [3]]
+                mirror.task(identity, *args) if identity.task_id in tasks else [[1, 2, 3]]
             )
         self._thread = threading.Thread(target=self._run)
         self._thread.start()
@@ -101,7 +101,7 @@ def test_c2_a_zombie_and_its_successor_refetch_each_chunk_once(loaded, theatre):
     town = loaded(worlds.town, campus_ids=[1], refresh_chunk_size=3)
     for number in worlds.STUDENTS:
         town.sim.world.set_level_silently(number * 10, 2.5)
-    task = "refresh_ongoing.refetch1"
+    task = "refresh_ongoing.refetch0"
     zombie = theatre.begin(
         town, dag=INCREMENTAL, run_id="one", tasks=[], point="fetched", places=[f"{task} 1"]
     )

@@ -380,19 +380,24 @@ def armed(step, kill):
 
 def sweep(mirror, victim, kill):
     """Refresh as Airflow does, task by task; the victim is killed and tried again by itself."""
+    killed = []
 
     def task(name, step):
         who = Identity(dag_id=INCREMENTAL, run_id="sweep", task_id=f"refresh_ongoing.{name}")
         if name == victim:
             with pytest.raises(Killed):
                 mirror.task(who, {}, "cursus_users", armed(step, kill))
+            killed.append(name)
             mirror.sim.clock.advance(minutes=5)
             mirror.sim.faults.clear()
         return mirror.task(who, {}, "cursus_users", step)
 
-    for number, group in enumerate(task("plan", refresh.plan_chunks)):
-        task(f"refetch{number}", lambda work, group=group: refresh.refetch(work, group))
+    # A chunk a task, as where 2 requests a second are allowed.
+    chunks = [chunk for group in task("plan", refresh.plan_chunks) for chunk in group]
+    for number, chunk in enumerate(chunks):
+        task(f"refetch{number}", lambda work, chunk=chunk: refresh.refetch(work, [chunk]))
     task("delete_missing", refresh.delete_missing)
+    assert killed == [victim]
 
 
 @pytest.mark.parametrize(

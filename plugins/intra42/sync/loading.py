@@ -147,24 +147,29 @@ def _merge(
     if resource.name not in work.staged:
         work.connection.execute(statements["stage"])
         work.staged.add(resource.name)
+    if resource.name in work.filled:
+        work.connection.execute(statements["empty_stage"])
+    work.filled.add(resource.name)
     answers = {answer.seq: answer for _row, answer in seen}
     # A time is made text once an answer, not once a row.
     stamps = {seq: (answer.date.isoformat(), seq) for seq, answer in answers.items()}
     with work.connection.cursor() as cursor, cursor.copy(statements["copy"]) as copy:
         for row, answer in seen:
             copy.write_row(stored(row.values) + stamps[answer.seq])
-    # Two exchanges with the server after the COPY: the merge, and all that follows from it.
+    inserted = work.connection.execute(statements["insert"], values).rowcount
+    updated = 0
+    # One exchange with the server more; two where the table has some of the rows.
     with work.connection.pipeline():
-        merged = work.connection.execute(statements["merge"], values)
-        inserted, updated = merged.fetchone() or (0, 0)
+        if inserted < len(seen):
+            merged = work.connection.execute(statements["merge"], values)
+            late, updated = merged.fetchone() or (0, 0)
+            inserted += late
         if inserted + updated < len(seen):
             work.connection.execute(statements["verify"], values)
         work.connection.execute(statements["restore"], values)
         work.connection.execute(statements["unpark"], values)
         if "note_anonymised" in statements:
             work.connection.execute(statements["note_anonymised"], values)
-        # The next batch of this transaction finds the stage empty.
-        work.connection.execute(statements["empty_stage"])
     work.counts.changed(resource.name, inserted=inserted, updated=updated)
     work.counts.unchanged += len(seen) - inserted - updated
 
@@ -209,6 +214,7 @@ def _statements(name: str, trust: Trust, absent: frozenset[str], toasted: bool) 
             stage=stage,
             columns=columns((*resource.column_names, "_synced_at", "_seq")),
         ),
+        "insert": compose("load/insert", **lists),
         "merge": compose("load/merge", **lists),
         "verify": compose("load/verify", **lists),
         "restore": compose("load/restore", **lists),

@@ -15,7 +15,7 @@ from psycopg import sql
 from intra42.api.model import Answer
 from intra42.api.pagination import LAST_ID, Page, keyset
 from intra42.catalog.model import Resource, Strangers
-from intra42.statements import compose, read, table
+from intra42.statements import array, compose, read, table
 from intra42.sync import admission
 from intra42.sync.embedded import cut_all, inner_cutters
 from intra42.sync.flight import Flight, Series
@@ -314,7 +314,7 @@ def derive_from(work: Work, name: str, ids: list[int] | None, answer: Answer | N
     """
     followed = work.fetch(
         f"derive/from_{name}",
-        ids=ids,
+        ids=None if ids is None else array(ids),
         synced_at=answer.date if answer else work.client.last_date,
         all_cursus_ids=list(work.request.mirrored_cursus("all_cursus_ids")),
     )

@@ -106,6 +106,7 @@ class Work:
     figures: dict[str, int] = field(default_factory=dict)  # more than the counts, for XCom
     requests_before: int = 0  # of this attempt, before it waited for the quota
     staged: set[str] = field(default_factory=set)  # staging tables of this connection
+    filled: set[str] = field(default_factory=set)  # those with rows of the open transaction
     toasted: set[str] = field(default_factory=set)  # tables that have rows longer than a page
     present: dict[str, set[int]] = field(default_factory=dict)  # reference rows known to exist
 
@@ -178,6 +179,8 @@ class Work:
                 self.staged.clear()
                 self.present.clear()
                 raise
+            finally:
+                self.filled.clear()
             return result
 
         return attempt()

@@ -182,6 +182,43 @@ def test_two_writers_at_once_converge(town):
     assert {level(town, row_id) for row_id in (1010, 1020, 1030)} == {1060.0}
 
 
+@pytest.mark.parametrize(
+    ("seq", "minutes", "expected"),
+    [pytest.param(2002, 6, 2.0, id="newer"), pytest.param(2000, 4, 1.0, id="older")],
+)
+def test_the_later_writer_of_a_new_row_merges_with_the_first(town, seq, minutes, expected):
+    resource, new = graph.get("cursus_users"), 1015
+    stored, go_on = threading.Event(), threading.Event()
+
+    def first(work):
+        row = Cutter(resource, work.config.cursus_ids).cut(enrolment(1.0, minutes=5, row_id=new))
+
+        def step():
+            store(work, resource, [row], seen(2001), LISTING)
+            stored.set()
+            go_on.wait(60)
+
+        work.commit(step)
+
+    who = Identity(dag_id=INCREMENTAL, run_id="first")
+    later = [(seq, LISTING, enrolment(2.0, minutes=minutes, row_id=new))]
+    threads = [
+        threading.Thread(target=town.task, args=(who, {}, "cursus_users", first)),
+        threading.Thread(target=merge, args=(town, later)),
+    ]
+    threads[0].start()
+    assert stored.wait(60)
+    threads[1].start()
+    waiting = "select count(*) from pg_locks where locktype = 'transactionid' and not granted"
+    while threads[1].is_alive() and not town.value(waiting):
+        threads[1].join(0.05)
+    assert threads[1].is_alive(), "it did not wait for the first"
+    go_on.set()
+    for thread in threads:
+        thread.join(60)
+    assert level(town, new) == expected
+
+
 def test_two_tasks_of_one_dag_and_table_do_not_read_at_once(town):
     began, go_on, order = threading.Event(), threading.Event(), []
 
