@@ -146,8 +146,8 @@ class Work:
     def commit(self, step: Callable[[], T]) -> T:
         """Run `step` in one transaction with the ledger; again if the database asks for it.
 
-        Two DAGs write beside each other, so a deadlock is possible, if rare: one of the two is
-        undone by the database and simply repeated here.
+        Two DAGs write beside each other, so a deadlock is possible, if rare, and so is one new row
+        of both: one of the two is undone by the database and simply repeated here.
 
         Raises:
             SettingsChanged: what is stored hashed has changed since this attempt began.
