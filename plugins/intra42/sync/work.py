@@ -162,7 +162,7 @@ class Work:
                     errors.UniqueViolation,
                 )
             ),
-            stop=tenacity.stop_after_attempt(5),
+            stop=tenacity.stop_after_attempt(10),  # one for each other writer of a new row
             wait=tenacity.wait_random(0.05, 0.5),
             reraise=True,
         )
