@@ -121,10 +121,13 @@ def measure(work: Work, name: str, rows: Sequence[Row], options: argparse.Namesp
     connection = work.connection
     ours = Ours(work, name, rows, options.batch)
     values = given(ours)
-    floor, *whole = (
-        TypedFloor(connection, name, rows, values, size, foreign_keys=keys)
-        for size, keys in ((options.batch, True), (len(rows), True), (len(rows), False))
-    )
+    floor = TypedFloor(connection, name, rows, values, options.batch, foreign_keys=True)
+    others = {
+        "one_commit_floor": TypedFloor(
+            connection, name, rows, values, len(rows), foreign_keys=True
+        ),
+        "bare_floor": TypedFloor(connection, name, rows, values, len(rows), foreign_keys=False),
+    }
     rounds = []
     for _ in range(options.rounds):
         ours.forget()
@@ -138,18 +141,18 @@ def measure(work: Work, name: str, rows: Sequence[Row], options: argparse.Namesp
         if name == "cursus_users":
             with ours.without_history():
                 result["no_history_first"] = cost(connection, ours.load())
-        for kind, other in zip(("one_commit_floor", "bare_floor"), whole, strict=True):
+        for kind, other in others.items():
             other.forget()
             result[f"{kind}_first"] = cost(connection, other.load())
             result[f"{kind}_again"] = cost(connection, other.load())
         rewritten = sum(before[number] != version for number, version in after.items())
         rounds.append({**result, "stored": len(before), "rewritten": rewritten})
-    others = {}
+    other_batches = {}
     for batch in options.other_batches:
         one = Ours(work, name, rows, batch)
         one.forget()
-        others[batch] = cost(connection, one.load())
-    return {"rows": len(rows), "rounds": rounds, "other_batches": others}
+        other_batches[batch] = cost(connection, one.load())
+    return {"rows": len(rows), "rounds": rounds, "other_batches": other_batches}
 
 
 def given(ours: Ours) -> dict[int, int | None]:
