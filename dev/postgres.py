@@ -6,6 +6,7 @@ folder and leaves the server running after a crash of the process that started i
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import importlib.util
 import os
@@ -14,6 +15,8 @@ import shutil
 import socket
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -46,16 +49,29 @@ def bindir(version: int = 18) -> Path:
     return Path(spec.submodule_search_locations[0]) / folder / "bin"
 
 
+@contextmanager
+def _one_at_a_time() -> Iterator[None]:
+    """Keep other processes out of what is done to the machine: tests start several servers."""
+    folder = os.open(_PUBLIC, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
+
+
 def _unprivileged() -> dict[str, Any]:
     """Return `subprocess` arguments that drop root, which PostgreSQL refuses to run as."""
     if os.geteuid() != 0:
         return {}
-    try:
-        entry = pwd.getpwnam(_SYSTEM_USER)
-    except KeyError:
-        useradd = shutil.which("useradd") or "/usr/sbin/useradd"
-        subprocess.run([useradd, "--system", "--no-create-home", _SYSTEM_USER], check=True)
-        entry = pwd.getpwnam(_SYSTEM_USER)
+    # Of two `useradd` at once, the second may give the user that the first has made another number.
+    with _one_at_a_time():
+        try:
+            entry = pwd.getpwnam(_SYSTEM_USER)
+        except KeyError:
+            useradd = shutil.which("useradd") or "/usr/sbin/useradd"
+            subprocess.run([useradd, "--system", "--no-create-home", _SYSTEM_USER], check=True)
+            entry = pwd.getpwnam(_SYSTEM_USER)
     return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": [], "cwd": "/"}
 
 
@@ -90,17 +106,21 @@ def _public_binaries(folder: Path) -> Path:
     package = folder.parents[1]
     if _open_to_others(folder) and (folder / "initdb").stat().st_mode & 0o005 == 0o005:
         return folder
-    public = _public_folder(package)
-    target = public / folder.relative_to(package.parent)
-    if not (public / "complete").exists():
-        for source in (package.parent / f"{package.name}.libs", package):
-            if source.is_dir():
-                shutil.copytree(source, public / source.name, dirs_exist_ok=True)
-        for path in public.rglob("*"):
-            mode = path.stat().st_mode
-            path.chmod(mode | (0o555 if path.is_dir() or mode & 0o100 else 0o444))
-        (public / "complete").touch()
-    return target
+    with _one_at_a_time():
+        public = _public_folder(package)
+        if not (public / "complete").exists():
+            _copy_binaries(package, public)
+    return public / folder.relative_to(package.parent)
+
+
+def _copy_binaries(package: Path, public: Path) -> None:
+    for source in (package.parent / f"{package.name}.libs", package):
+        if source.is_dir():
+            shutil.copytree(source, public / source.name, dirs_exist_ok=True)
+    for path in public.rglob("*"):
+        mode = path.stat().st_mode
+        path.chmod(mode | (0o555 if path.is_dir() or mode & 0o100 else 0o444))
+    (public / "complete").touch()
 
 
 class Postgres:

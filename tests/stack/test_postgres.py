@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
+import pwd
+import shutil
 import signal
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +15,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from dev import postgres
 from dev.postgres import Postgres
 
 
@@ -69,3 +74,27 @@ def test_text_sorts_and_folds_the_same_on_every_system(database_url: str) -> Non
     with psycopg.connect(database_url) as connection:
         row = connection.execute("select 'B' < 'a', lower('É')").fetchone()
     assert row == (True, "é")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes a user for the server")
+def test_servers_that_start_at_once_on_a_fresh_machine_agree_on_their_user(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    name = f"intra42-{os.getpid()}"
+    monkeypatch.setattr(postgres, "_SYSTEM_USER", name)
+    forking = multiprocessing.get_context("fork")
+    together, found = forking.Barrier(4), forking.SimpleQueue()
+
+    def start() -> None:
+        together.wait(30)
+        found.put(postgres._unprivileged()["user"])
+
+    starts = [forking.Process(target=start) for _ in range(4)]
+    try:
+        for process in starts:
+            process.start()
+        for process in starts:
+            process.join(60)
+        assert [found.get() for _ in starts if not found.empty()] == [pwd.getpwnam(name).pw_uid] * 4
+    finally:
+        subprocess.run([shutil.which("userdel") or "/usr/sbin/userdel", name], check=False)
