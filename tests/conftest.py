@@ -5,11 +5,8 @@ from __future__ import annotations
 import itertools
 import json
 import os
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -21,6 +18,7 @@ from tests.dags import environment  # noqa: F401  # Airflow's settings, before a
 from tests.harness import Mirror
 from tests.integration.sync import worlds
 from tests.selection import leave_out, wants_all
+from tests.servers import own_server
 
 Build = Callable[[], Simulator]
 
@@ -51,13 +49,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
     """A PostgreSQL server of this session's own."""
-    folder = Path(tempfile.mkdtemp(prefix="intra42-pg-"))
-    folder.chmod(0o755)
-    server = Postgres(folder / "data")
-    server.start()
-    yield server
-    server.stop("immediate")
-    shutil.rmtree(folder, ignore_errors=True)
+    with own_server() as server:
+        yield server
 
 
 @pytest.fixture

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import os
 import random
-import shutil
 import signal
-import tempfile
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import psycopg
 import pytest
@@ -21,6 +18,7 @@ from tests.convergence.story import Story, Trouble
 from tests.convergence.worker import Worker
 from tests.harness import INCREMENTAL, NIGHTLY
 from tests.selection import DEEP
+from tests.servers import own_server
 
 TIMES = 100 if DEEP else 6
 CHANGES = ("validate", "enter", "unregister", "recreate_attempt", "silent_level", "transfer")
@@ -36,13 +34,8 @@ def worker() -> Iterator[Worker]:
 @pytest.fixture
 def server() -> Iterator[Postgres]:
     """A server that may be shot."""
-    folder = Path(tempfile.mkdtemp(prefix="intra42-pg-"))
-    folder.chmod(0o755)
-    server = Postgres(folder / "data")
-    server.start()
-    yield server
-    server.stop("immediate")
-    shutil.rmtree(folder, ignore_errors=True)
+    with own_server() as server:
+        yield server
 
 
 class Chaos:

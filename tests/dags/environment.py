@@ -9,11 +9,13 @@ import sys
 import tempfile
 from pathlib import Path
 
+from tests.servers import in_memory
+
 if any(name == "airflow" or name.startswith("airflow.") for name in sys.modules):
     raise RuntimeError("Airflow was imported before its settings for the tests were made")
 
 REPOSITORY = Path(__file__).parents[2]
-HOME = Path(tempfile.mkdtemp(prefix="intra42-airflow-"))
+HOME = Path(tempfile.mkdtemp(prefix="intra42-airflow-", dir=in_memory()))
 atexit.register(shutil.rmtree, HOME, ignore_errors=True)
 
 # A developer's own Airflow must neither be read nor written.
