@@ -2,6 +2,18 @@ with clock as (
   update intra42.dag_runs
   set clock = greatest(clock, %(clock)s)
   where dag_id = %(dag_id)s and run_id = %(run_id)s and %(clock)s::timestamptz > coalesce(clock, '-infinity')
+),
+tables as (
+  insert into intra42.sync_run_tables (sync_run_id, resource, inserted, updated, deleted)
+  select %(id)s, t.resource, t.inserted, t.updated, t.deleted
+  from unnest(
+    %(tables)s::text[],
+    %(tables_inserted)s::bigint[],
+    %(tables_updated)s::bigint[],
+    %(tables_deleted)s::bigint[]
+  ) as t (resource, inserted, updated, deleted)
+  on conflict (sync_run_id, resource) do update set
+    inserted = excluded.inserted, updated = excluded.updated, deleted = excluded.deleted
 )
 update intra42.sync_runs
 set

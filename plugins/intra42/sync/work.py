@@ -193,6 +193,7 @@ class Work:
         """Write the counters into this attempt's row of `sync_runs`."""
         if self.ledger_id is None:
             return
+        tables = sorted(item for item in self.counts.tables.items() if any(item[1]))
         self.execute(
             "state/save_ledger",
             id=self.ledger_id,
@@ -201,18 +202,12 @@ class Work:
             window_from=self.window_from,
             window_to=self.window_to,
             clock=self.client.last_date,
+            tables=[name for name, _counts in tables],
+            tables_inserted=[counts[0] for _name, counts in tables],
+            tables_updated=[counts[1] for _name, counts in tables],
+            tables_deleted=[counts[2] for _name, counts in tables],
             **self.counts.as_dict(),
         )
-        tables = sorted(item for item in self.counts.tables.items() if any(item[1]))
-        if tables:
-            self.execute(
-                "state/save_tables",
-                id=self.ledger_id,
-                tables=[name for name, _counts in tables],
-                inserted=[counts[0] for _name, counts in tables],
-                updated=[counts[1] for _name, counts in tables],
-                deleted=[counts[2] for _name, counts in tables],
-            )
 
     def resume_ledger(self) -> None:
         """Go on counting where this attempt stopped to wait for the quota."""
