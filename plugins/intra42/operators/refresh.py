@@ -57,8 +57,6 @@ class Intra42RefetchOperator(Intra42Operator):
         chunks: numbers of the chunks that the plan wrote.
     """
 
-    template_fields = ("chunks",)
-
     def __init__(self, *, chunks: Sequence[int], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.chunks = chunks

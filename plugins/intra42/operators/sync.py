@@ -76,8 +76,6 @@ class Intra42SyncOperator(Intra42Operator):
             is filled by reading that one.
     """
 
-    template_fields = ("resource",)
-
     def __init__(self, *, resource: str, **kwargs: Any) -> None:
         super().__init__(**with_outlets(kwargs, resource))
         self.resource = resource

@@ -27,6 +27,8 @@ from intra42.sync.work import Work
 log = logging.getLogger(__name__)
 
 _DERIVING = frozenset({"campus_users", "cursus_users", "coalitions"})
+# Of these, the nightly run settles all rows at its end; a page that wrote nothing need not.
+_SETTLED = frozenset({"campus_users", "cursus_users"})
 
 
 class Reader:
@@ -297,8 +299,11 @@ def store(
 
 def store_all(work: Work, resource: Resource, seen: Sequence[Seen], trust: Trust) -> None:
     """Merge rows and recompute the columns that other tables derive from them."""
+    before = work.counts.inserted, work.counts.updated
     merged = load_all(work, resource, seen, trust)
     if resource.name not in _DERIVING or not merged:
+        return
+    if resource.name in _SETTLED and before == (work.counts.inserted, work.counts.updated):
         return
     order = {column.name: number for number, column in enumerate(resource.columns)}
     owner = order["user_id"] if resource.name != "coalitions" else order["id"]

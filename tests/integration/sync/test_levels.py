@@ -202,11 +202,9 @@ def test_an_upgrade_begins_with_what_is_there(town):
         connection.execute("drop function intra42.note_first_levels cascade")
         connection.execute("drop function intra42.note_changed_levels cascade")
         connection.execute("drop function intra42.is_anonymised")
-        connection.execute(
-            "delete from intra42.schema_migrations where name = any(%s)",
-            (["0010_level_history", "0015_first_levels"],),
-        )
-        assert migrate(connection) == ["0010_level_history", "0015_first_levels"]
+        ours = ["0010_level_history", "0015_first_levels", "0016_first_levels_of_a_page"]
+        connection.execute("delete from intra42.schema_migrations where name = any(%s)", (ours,))
+        assert migrate(connection) == ours
     rows = town.query(
         "select cursus_user_id, level, found_by, observed_at, dag_id, run_id "
         "from intra42.cursus_users_levels order by cursus_user_id"

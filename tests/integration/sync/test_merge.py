@@ -372,6 +372,35 @@ def test_of_one_page_only_what_it_did_not_write_is_noted_as_verified(town):
     assert town.value(written) == [1020]
 
 
+@pytest.mark.parametrize(
+    ("page", "inserted"),
+    [
+        pytest.param([1011, 1019], 2, id="a gap between rows"),
+        pytest.param([1081, 1089], 2, id="beyond the last row"),
+        pytest.param([1011, 1029], 2, id="around a row"),
+        pytest.param([1010, 1019], 1, id="begins at a row"),
+        pytest.param([1011, 1020], 1, id="ends at a row"),
+        pytest.param([1010], 0, id="a row alone"),
+    ],
+)
+def test_a_page_is_stored_whatever_the_table_has_of_its_range(town, page, inserted):
+    def step(work):
+        cutter = Cutter(graph.get("cursus_users"), work.config.cursus_ids)
+        rows = [cutter.cut(enrolment(7.5, row_id=number)) for number in page]
+        work.commit(lambda: store(work, cutter.resource, rows, seen(1001), DIRECT))
+        return work.counts.inserted, work.counts.updated
+
+    identity = Identity(dag_id=NIGHTLY, run_id="range")
+    counts = town.task(identity, {}, "cursus_users", step)
+    assert counts == (inserted, len(page) - inserted)
+    assert [level(town, number) for number in page] == [7.5] * len(page)
+    entries = town.query(
+        "select cursus_user_id from intra42.cursus_users_levels "
+        "where level = 7.5 order by cursus_user_id"
+    )
+    assert [entry[0] for entry in entries] == page
+
+
 def test_of_two_versions_in_one_page_the_later_one_is_stored(town):
     resource = graph.get("cursus_users")
 

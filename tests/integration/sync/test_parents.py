@@ -201,6 +201,19 @@ def test_an_achievements_cursus_follows_the_enrolments(town):
     assert town.differences() == []
 
 
+def test_what_two_writers_crossed_is_settled_by_the_next_night(town):
+    """Nothing of it has changed at the API: no page brings it back."""
+    with town.connect() as connection:
+        connection.execute("update intra42.projects_users set campus_id = 2 where id = 10100")
+        connection.execute("update intra42.achievements_users set cursus_id = 1 where id = 101000")
+        connection.execute("update intra42.users set campus_id = null where id = 102")
+    town.nightly()
+    assert one(town, "projects_users", 10100, "campus_id") == [(1,)]
+    assert one(town, "achievements_users", 101_000, "cursus_id") == [(21,)]
+    assert one(town, "users", 102, "campus_id") == [(1,)]
+    assert town.differences() == []
+
+
 def test_a_members_campus_follows_his_coalitions(town):
     world = town.sim.world
     [bloc] = [row for row in world.blocs if row.campus_id == 1]
