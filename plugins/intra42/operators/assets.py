@@ -28,7 +28,7 @@ def is_ours(outlet: object) -> bool:
 def with_outlets(arguments: dict[str, Any], resource: str) -> dict[str, Any]:
     """Return an operator's arguments with the tables that reading `resource` fills as outlets.
 
-    Outlets that are given stay as they are, and so does a name that is a template.
+    Outlets that are given stay as they are; a name that is no table's fails when the task runs.
     """
     if "outlets" in arguments or not graph.has(resource):
         return arguments

@@ -16,7 +16,7 @@ from psycopg.types.json import Jsonb
 from intra42.api.model import Answer
 from intra42.catalog import graph
 from intra42.catalog.model import Resource, Source
-from intra42.statements import SCHEMA, columns, compose, read, table
+from intra42.statements import SCHEMA, array, columns, compose, read, table
 from intra42.sync.rows import Row, Unfit, payload
 from intra42.sync.work import Work
 
@@ -293,7 +293,7 @@ def existing(work: Work, name: str, ids: Iterable[int]) -> set[int]:
     if wanted <= known:
         return known
     statement = compose("load/existing", target=sql.Identifier(SCHEMA, name))
-    rows = work.connection.execute(statement, {"ids": sorted(wanted - known)}).fetchall()
+    rows = work.connection.execute(statement, {"ids": array(sorted(wanted - known))}).fetchall()
     found = {row[0] for row in rows}
     if graph.get(name).group == "reference":
         work.present.setdefault(name, set()).update(found)

@@ -179,7 +179,7 @@ def _keep_stubs(work: Work, name: str, ids: Iterable[int]) -> None:
     if not stubs:
         return
     statement = compose("load/stubs", target=table(name))
-    at = work.client.last_date
+    at = work.clock
 
     def step() -> None:
         cursor = work.connection.execute(statement, {**work.names, "ids": stubs, "synced_at": at})

@@ -32,6 +32,8 @@ def sync_primary(work: Work, resource: Resource) -> None:
             _continue(work, reader)
         history.drain(work, reader)
         _finish_drained(work, reader)
+        if work.is_nightly:
+            _settle(work, resource)
         rewriting.reread(work, resource, reader.read_ids)
         _retry_parked(work, reader)
     finally:
@@ -73,8 +75,6 @@ def _continue(work: Work, reader: Reader) -> None:
     _run_unfinished(work, reader)
     if reader.resource.name == "users" and work.is_loader:
         history.queue_unseen_users(work)
-    if work.is_loader:
-        _settle(work, reader.resource)
 
 
 def _settle(work: Work, resource: Resource) -> None:
@@ -175,7 +175,7 @@ def _read_windows(work: Work, reader: Reader, known: Mapping[Scope, datetime]) -
     """
     lookback = timedelta(minutes=work.config.lookback_minutes)
     for _attempt in range(2):
-        now = work.client.last_date or work.fetch("state/latest_clock")[0][0]
+        now = work.clock
         for group in window.groups(known):
             span = window.since_watermark(group.watermark, lookback, now)
             if group.watermark > now:

@@ -27,8 +27,6 @@ from intra42.sync.work import Work
 log = logging.getLogger(__name__)
 
 _DERIVING = frozenset({"campus_users", "cursus_users", "coalitions"})
-# Of these, the nightly run settles all rows at its end; a page that wrote nothing need not.
-_SETTLED = frozenset({"campus_users", "cursus_users"})
 
 
 class Reader:
@@ -299,11 +297,8 @@ def store(
 
 def store_all(work: Work, resource: Resource, seen: Sequence[Seen], trust: Trust) -> None:
     """Merge rows and recompute the columns that other tables derive from them."""
-    before = work.counts.inserted, work.counts.updated
     merged = load_all(work, resource, seen, trust)
     if resource.name not in _DERIVING or not merged:
-        return
-    if resource.name in _SETTLED and before == (work.counts.inserted, work.counts.updated):
         return
     order = {column.name: number for number, column in enumerate(resource.columns)}
     owner = order["user_id"] if resource.name != "coalitions" else order["id"]
@@ -320,7 +315,7 @@ def derive_from(work: Work, name: str, ids: list[int] | None, answer: Answer | N
     followed = work.fetch(
         f"derive/from_{name}",
         ids=None if ids is None else array(ids),
-        synced_at=answer.date if answer else work.client.last_date,
+        synced_at=answer.date if answer else work.clock,
         all_cursus_ids=list(work.request.mirrored_cursus("all_cursus_ids")),
     )
     for other, rows in followed:

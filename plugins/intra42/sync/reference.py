@@ -315,7 +315,7 @@ def _mark_listed(work: Work, reader: Reader, seen: set[int]) -> None:
         **work.names,
         "seen": sorted(seen),
         "partial": partial,
-        "synced_at": work.client.last_date,
+        "synced_at": work.clock,
     }
 
     def step() -> list[tuple[bool, bool]]:

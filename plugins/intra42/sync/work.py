@@ -135,6 +135,14 @@ class Work:
         """The parameters that say who writes."""
         return {"dag_id": self.identity.dag_id, "run_id": self.identity.run_id}
 
+    @property
+    def clock(self) -> datetime:
+        """The API's clock as this task heard it last, or else as any run did."""
+        if self.client.last_date is not None:
+            return self.client.last_date
+        latest: datetime = self.fetch("state/latest_clock")[0][0]
+        return latest
+
     def fetch(self, name: str, **values: Any) -> list[tuple[Any, ...]]:
         """Run the query `name` and return its rows."""
         return self.connection.execute(read(name), {**self.names, **values}).fetchall()

@@ -5,6 +5,9 @@ from __future__ import annotations
 import pytest
 
 from dev.simulator.clock import DAY
+from intra42.sync.reading import derive_from
+from intra42.sync.work import Identity
+from tests.harness import NIGHTLY
 from tests.integration.sync import worlds
 
 
@@ -201,17 +204,33 @@ def test_an_achievements_cursus_follows_the_enrolments(town):
     assert town.differences() == []
 
 
-def test_what_two_writers_crossed_is_settled_by_the_next_night(town):
+@pytest.mark.parametrize("full_refresh", [False, True])
+def test_what_two_writers_crossed_is_settled_by_the_next_night(town, full_refresh):
     """Nothing of it has changed at the API: no page brings it back."""
     with town.connect() as connection:
         connection.execute("update intra42.projects_users set campus_id = 2 where id = 10100")
         connection.execute("update intra42.achievements_users set cursus_id = 1 where id = 101000")
         connection.execute("update intra42.users set campus_id = null where id = 102")
-    town.nightly()
+    town.nightly(full_refresh=full_refresh)
     assert one(town, "projects_users", 10100, "campus_id") == [(1,)]
     assert one(town, "achievements_users", 101_000, "cursus_id") == [(21,)]
     assert one(town, "users", 102, "campus_id") == [(1,)]
     assert town.differences() == []
+
+
+def test_what_derives_is_settled_where_nothing_was_asked_yet(town):
+    """A task that is tried again may find all its pages read, and has no clock of its own."""
+    with town.connect() as connection:
+        connection.execute("update intra42.projects_users set campus_id = 2 where id = 10100")
+
+    def step(work):
+        return work.commit(lambda: derive_from(work, "campus_users", None, None)), work.requests
+
+    identity = Identity(dag_id=NIGHTLY, run_id="again")
+    assert town.task(identity, {}, "campus_users", step) == (1, 0)
+    assert one(town, "projects_users", 10100, "campus_id") == [(1,)]
+    heard = town.value("select max(clock) from intra42.dag_runs")
+    assert one(town, "projects_users", 10100, "_synced_at") == [(heard,)]
 
 
 def test_a_members_campus_follows_his_coalitions(town):
