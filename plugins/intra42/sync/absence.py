@@ -101,7 +101,7 @@ def _witness(work: Work, resource: Resource, ids: Iterable[int]) -> list[int]:
 
 def lately_buried(work: Work, resource: Resource) -> list[int]:
     """Return the ids deleted in the last 30 days and not restored, to be asked for again."""
-    since = work.fetch("state/latest_clock")[0][0] - _ASKED_FOR
+    since = work.latest_clock - _ASKED_FOR
     return [row[0] for row in work.fetch("absence/buried", resource=resource.name, since=since)]
 
 

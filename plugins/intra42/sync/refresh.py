@@ -56,7 +56,7 @@ def plan_chunks(work: Work) -> list[list[int]]:
         return []
     size = work.config.refresh_chunk_size
     budget = None if work.is_loader else work.config.incremental_request_budget * size
-    now = work.fetch("state/latest_clock")[0][0]
+    now = work.latest_clock
     rows = work.fetch(
         "refresh/ongoing",
         cursus=list(work.config.refresh_cursus_ids),
@@ -181,7 +181,7 @@ def _delete_missing(work: Work, reader: Reader) -> None:
 
 def _remark_staleness(work: Work) -> None:
     """Say how long ago ongoing rows were seen to be as the mirror has them."""
-    now = work.fetch("state/latest_clock")[0][0]
+    now = work.latest_clock
     found = work.fetch("refresh/staleness", now=now, cursus=list(work.config.refresh_cursus_ids))
     if found[0][0]:
         median_s, most_s = found[0][0]

@@ -138,8 +138,11 @@ class Work:
     @property
     def clock(self) -> datetime:
         """The API's clock as this task heard it last, or else as any run did."""
-        if self.client.last_date is not None:
-            return self.client.last_date
+        return self.client.last_date or self.latest_clock
+
+    @property
+    def latest_clock(self) -> datetime:
+        """The API's clock as far as any run has heard it; asks the database each time."""
         latest: datetime = self.fetch("state/latest_clock")[0][0]
         return latest
 
