@@ -208,7 +208,7 @@ class DagStory(Story):
         self.sim.clock.advance(seconds=time.total_seconds())
         with psycopg.connect(self.pool.url) as connection:
             connection.execute(
-                "update intra42.api_limits set next_slot = next_slot - %(time)s, "
+                "update intra42.api_limits set slots = '{}', next_slot = next_slot - %(time)s, "
                 "paused_until = paused_until - %(time)s",
                 {"time": time},
             )

@@ -3,6 +3,7 @@ from __future__ import annotations
 import bisect
 import multiprocessing
 import os
+import random
 import signal
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -374,6 +375,35 @@ def test_who_asks_late_does_not_shift_those_who_come_after(connect: Connect, clo
             sent.append(clock.time.timestamp())
     assert most_in(sent, 1) <= 8
     assert len(sent) / (clock.time - began).total_seconds() > 0.94 * 8
+
+
+@pytest.mark.parametrize("per_second", [1, 2, 8, 16])
+def test_after_a_silence_a_second_is_used_at_once_and_then_evenly(
+    connect: Connect, clock: Clock, per_second: int
+) -> None:
+    options: dict[str, Any] = {"sleep": clock.sleep, "now": clock.now, "per_hour": 10**5}
+    with closing(PostgresLimiter(connect, APP, per_second=per_second, **options)) as limiter:
+        for _ in range(2):
+            clock.sleep(60)
+            began = clock.time.timestamp()
+            sent = [moment - began for moment in sent_late(limiter, clock, [0] * 3 * per_second)]
+            assert sent[:per_second] == [0] * per_second
+            even = [1.05 * (1 + number / per_second) for number in range(2 * per_second)]
+            assert sent[per_second:] == pytest.approx(even, abs=0.001)
+
+
+@pytest.mark.parametrize("per_second", [2, 8])
+def test_whoever_asks_whenever_no_second_has_too_many(
+    connect: Connect, clock: Clock, per_second: int
+) -> None:
+    chance = random.Random(42)
+    options: dict[str, Any] = {"sleep": clock.sleep, "now": clock.now, "per_hour": 10**5}
+    with closing(PostgresLimiter(connect, APP, per_second=per_second, **options)) as limiter:
+        sent = []
+        for _ in range(400):
+            clock.sleep(chance.choice([0, 0, 0, 0.05, 0.3, 1.5]))
+            sent += sent_late(limiter, clock, [chance.choice([0, 0, 0, 0.02, 0.2])])
+    assert most_in(sent, 1) <= per_second
 
 
 def test_a_rate_below_one_a_second_is_kept(connect: Connect, clock: Clock) -> None:

@@ -16,7 +16,7 @@ def test_an_hour_that_is_spent_gives_the_slot_back_and_the_next_attempt_goes_on(
     assert 0 < spent.value.wait_s <= 3600
     assert town.value("select status from intra42.sync_runs order by id desc limit 1") == "deferred"
     with town.connect() as connection:
-        connection.execute("update intra42.api_limits set paused_until = null, next_slot = null")
+        connection.execute("update intra42.api_limits set paused_until = null, slots = '{}'")
     town.incremental(run_id="one")
     assert town.differences() == []
 

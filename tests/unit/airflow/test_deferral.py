@@ -44,7 +44,7 @@ def attempt(operator: Intra42Operator, again: bool = False) -> TaskDeferred | No
 def an_hour_passes(stack: Stack) -> None:
     """Let the quota be fresh, for the API and for the database, whose clock is the real one."""
     stack.sim.clock.advance(hours=1)
-    stack.execute("update intra42.api_limits set paused_until = null, next_slot = null")
+    stack.execute("update intra42.api_limits set paused_until = null, slots = '{}'")
     stack.execute("delete from intra42.api_usage")
 
 
