@@ -21,6 +21,21 @@ from intra42.sync.hashing import Hashing
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+# Not the decorator: around a function made for one call it keeps all that function holds, the rows
+# of a page, until the garbage collector comes.
+_REPEATED = tenacity.Retrying(
+    retry=tenacity.retry_if_exception_type(
+        (
+            errors.DeadlockDetected,
+            errors.ForeignKeyViolation,
+            errors.SerializationFailure,
+            errors.UniqueViolation,
+        )
+    ),
+    stop=tenacity.stop_after_attempt(10),  # one for each other writer of a new row
+    wait=tenacity.wait_random(0.05, 0.5),
+    reraise=True,
+)
 Connection = psycopg.Connection[Any]
 
 
@@ -164,37 +179,24 @@ class Work:
             SettingsChanged: what is stored hashed has changed since this attempt began.
         """
 
-        @tenacity.retry(
-            retry=tenacity.retry_if_exception_type(
-                (
-                    errors.DeadlockDetected,
-                    errors.ForeignKeyViolation,
-                    errors.SerializationFailure,
-                    errors.UniqueViolation,
-                )
-            ),
-            stop=tenacity.stop_after_attempt(10),  # one for each other writer of a new row
-            wait=tenacity.wait_random(0.05, 0.5),
-            reraise=True,
-        )
-        def attempt() -> T:
-            before = self.counts.copy()
-            try:
-                with self.connection.transaction():
-                    self.hashing.hold(self.connection)
-                    result = step()
-                    self.save_ledger()
-            except BaseException:
-                self.counts = before
-                # What the rolled back transaction had made or seen is gone.
-                self.staged.clear()
-                self.present.clear()
-                raise
-            finally:
-                self.filled.clear()
-            return result
+        return _REPEATED(self._attempt, step)
 
-        return attempt()
+    def _attempt(self, step: Callable[[], T]) -> T:
+        before = self.counts.copy()
+        try:
+            with self.connection.transaction():
+                self.hashing.hold(self.connection)
+                result = step()
+                self.save_ledger()
+        except BaseException:
+            self.counts = before
+            # What the rolled back transaction had made or seen is gone.
+            self.staged.clear()
+            self.present.clear()
+            raise
+        finally:
+            self.filled.clear()
+        return result
 
     def outcome(self) -> dict[str, int]:
         """Return the counts by name, small enough for XCom."""
