@@ -199,7 +199,7 @@ def _statements(name: str, trust: Trust, absent: frozenset[str], toasted: bool) 
     lists: dict[str, sql.Composable] = {
         "mine": columns(stored, "mine"),
         "excluded": columns(stored, "excluded"),
-        "fresh": compose("load/fresh", values=_values(resource, stored), stage=stage),
+        "fresh": _fresh(resource, stored, stage),
         "as_fresh": columns(stored, "fresh"),
         "columns": columns(stored),
         "assignments": _assignments(stored),
@@ -226,15 +226,14 @@ def _statements(name: str, trust: Trust, absent: frozenset[str], toasted: bool) 
     return {key: statement.as_bytes() for key, statement in composed.items()}
 
 
-def _values(resource: Resource, names: Sequence[str]) -> sql.Composed:
-    """Return the staged columns, and what derived ones are computed from."""
+def _fresh(resource: Resource, names: Sequence[str], stage: sql.Composable) -> sql.Composed:
+    """Return the query of the staged columns, with what derived ones are computed from."""
     derived = {column.name for column in resource.columns if column.source is Source.DERIVED}
-    return sql.SQL(", ").join(
-        sql.SQL("{} as {}").format(read(f"derive/value_{resource.name}"), sql.Identifier(name))
-        if name in derived
-        else sql.Identifier("staged", name)
-        for name in names
+    values = sql.SQL(", ").join(
+        sql.Identifier("derived" if name in derived else "staged", name) for name in names
     )
+    source = compose(f"derive/for_{resource.name}", stage=stage) if derived else sql.SQL("")
+    return compose("load/fresh", values=values, stage=stage, derived=source)
 
 
 def _assignments(names: Sequence[str]) -> sql.Composed:
