@@ -390,13 +390,13 @@ OURS = (
     Mutant(
         "late-writer-fails",
         "of two writers of a new row, the later one fails",
-        (Edit(f"{_SYNC}work.py", "                    errors.UniqueViolation,\n", ""),),
+        (Edit(f"{_SYNC}work.py", "            errors.UniqueViolation,\n", ""),),
         (f"{_MERGE}test_the_later_writer_of_a_new_row_merges_with_the_first",),
     ),
     Mutant(
         "older-page-revives",
         "a page asked for before the proof brings a deleted row back",
-        (Edit(f"{_SQL}load/fresh.sql", "grave.seq >= staged._seq", "grave.seq is null"),),
+        (Edit(f"{_SQL}load/fresh.sql", "grave.seq >= answer.seq", "grave.seq is null"),),
         (f"{_MERGE}test_a_row_found_gone_is_not_brought_back_by_an_older_page",),
     ),
     Mutant(

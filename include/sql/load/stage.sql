@@ -1,7 +1,6 @@
--- The staging table of one target: typed like it, with the answer that showed each row; emptied by
--- each commit.
+-- The staging table of one target: typed like it, with the place of the answer that showed each row
+-- among those of the page; emptied by each commit.
 create temporary table if not exists {stage} (
   {definitions},
-  _synced_at timestamp with time zone,
-  _seq bigint
+  _answer smallint
 ) on commit delete rows

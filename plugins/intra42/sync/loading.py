@@ -16,7 +16,7 @@ from psycopg.types.json import Jsonb
 from intra42.api.model import Answer
 from intra42.catalog import graph
 from intra42.catalog.model import Resource, Source
-from intra42.statements import SCHEMA, array, columns, compose, read, table
+from intra42.statements import array, columns, compose, read, table
 from intra42.sync.rows import Row, Unfit, payload
 from intra42.sync.work import Work
 
@@ -136,9 +136,12 @@ def _merge(
     absent: frozenset[str],
 ) -> None:
     statements = _statements(resource.name, trust, absent, _is_toasted(work, resource))
+    answers = {answer.seq: answer.date for _row, answer in seen}
     values = {
         **work.names,
         "resource": resource.name,
+        "answer_seqs": array(answers),
+        "answer_dates": list(answers.values()),
         "all_cursus_ids": list(work.request.mirrored_cursus("all_cursus_ids")),
         "anonymised": _anonymised(resource, seen),
         "reread_seq": work.hashing.reread.get(resource.name),
@@ -150,12 +153,10 @@ def _merge(
     if resource.name in work.filled:
         work.connection.execute(statements["empty_stage"])
     work.filled.add(resource.name)
-    answers = {answer.seq: answer for _row, answer in seen}
-    # A time is made text once an answer, not once a row.
-    stamps = {seq: (answer.date.isoformat(), seq) for seq, answer in answers.items()}
+    places = {seq: (number,) for number, seq in enumerate(answers, start=1)}
     with work.connection.cursor() as cursor, cursor.copy(statements["copy"]) as copy:
         for row, answer in seen:
-            copy.write_row(stored(row.values) + stamps[answer.seq])
+            copy.write_row(stored(row.values) + places[answer.seq])
     inserted = work.connection.execute(statements["insert"], values).rowcount
     updated = 0
     # One exchange with the server more; two where the table has some of the rows.
@@ -166,8 +167,7 @@ def _merge(
             inserted += late
         if inserted + updated < len(seen):
             work.connection.execute(statements["verify"], values)
-        work.connection.execute(statements["restore"], values)
-        work.connection.execute(statements["unpark"], values)
+        work.connection.execute(statements["shown"], values)
         if "note_anonymised" in statements:
             work.connection.execute(statements["note_anonymised"], values)
     work.counts.changed(resource.name, inserted=inserted, updated=updated)
@@ -206,19 +206,19 @@ def _statements(name: str, trust: Trust, absent: frozenset[str], toasted: bool) 
         "guard": _guard(resource, trust),
         "target": table(name),
         "stage": stage,
+        "answer": read("load/answer"),
     }
     composed: dict[str, sql.Composable] = {
         "stage": compose("load/stage", stage=bare, definitions=definitions),
         "copy": compose(
             "load/copy",
             stage=stage,
-            columns=columns((*resource.column_names, "_synced_at", "_seq")),
+            columns=columns((*resource.column_names, "_answer")),
         ),
         "insert": compose("load/insert", **lists),
         "merge": compose("load/merge", **lists),
         "verify": compose("load/verify", **lists),
-        "restore": compose("load/restore", **lists),
-        "unpark": compose("load/unpark", **lists),
+        "shown": compose("load/shown", **lists),
         "empty_stage": compose("load/empty_stage", **lists),
     }
     if name == "users":
@@ -233,7 +233,8 @@ def _fresh(resource: Resource, names: Sequence[str], stage: sql.Composable) -> s
         sql.Identifier("derived" if name in derived else "staged", name) for name in names
     )
     source = compose(f"derive/for_{resource.name}", stage=stage) if derived else sql.SQL("")
-    return compose("load/fresh", values=values, stage=stage, derived=source)
+    answer = read("load/answer")
+    return compose("load/fresh", values=values, stage=stage, answer=answer, derived=source)
 
 
 def _assignments(names: Sequence[str]) -> sql.Composed:
@@ -291,9 +292,15 @@ def existing(work: Work, name: str, ids: Iterable[int]) -> set[int]:
     known = work.present.get(name, set()) & wanted
     if wanted <= known:
         return known
-    statement = compose("load/existing", target=sql.Identifier(SCHEMA, name))
-    rows = work.connection.execute(statement, {"ids": array(sorted(wanted - known))}).fetchall()
+    unsure = array(sorted(wanted - known))
+    rows = work.connection.execute(_select_existing(name), {"ids": unsure}).fetchall()
     found = {row[0] for row in rows}
     if graph.get(name).group == "reference":
         work.present.setdefault(name, set()).update(found)
     return known | found
+
+
+@cache
+def _select_existing(name: str) -> bytes:
+    """Return the statement of `existing` for one table, rendered once per process."""
+    return compose("load/existing", target=table(name)).as_bytes()

@@ -41,6 +41,8 @@ class Reader:
         self._entered = 0  # rows just read of users who entered, and are stored already
         self.foreign: set[int] = set()  # rows just read that belong to users out of scope
         self._order = {column.name: number for number, column in enumerate(resource.columns)}
+        # Attempts change levels; the loader refetches all enrolments anyway.
+        self._asks_for_refresh = resource.name == "projects_users" and not work.is_loader
 
     def absorb(self, pages: Sequence[Page], trust: Trust, checkpoint: Callable[[], Any]) -> None:
         """Store what `pages` hold; `checkpoint` runs in the same transaction."""
@@ -67,8 +69,8 @@ class Reader:
             store_all(self.work, self.resource, seen, trust)
             for unfit, answer in refused:
                 park(self.work, self.resource, unfit, answer)
-            if trust is Trust.LISTING and self.resource.name == "projects_users":
-                self.work.execute("refresh/request", users=self._users(rows))
+            if trust is Trust.LISTING and self._asks_for_refresh:
+                self.work.execute("refresh/request", users=array(self._users(rows)))
             checkpoint()
 
         self.work.commit(step)

@@ -76,9 +76,10 @@ def plan_chunks(work: Work) -> list[list[int]]:
 
     work.commit(step)
     log.info(
-        "%d enrolments ongoing or ended since yesterday, %d of users with a new attempt: "
-        "refetching %d in %d requests",
-        *(len(rows), len(urgent), len(chosen), len(chunks)),
+        "%d enrolments ongoing or ended since yesterday%s: refetching %d in %d requests",
+        len(rows),
+        "" if work.is_loader else f", {len(urgent)} of users with a new attempt",
+        *(len(chosen), len(chunks)),
     )
     return [
         list(group) for group in chunked(range(1, len(chunks) + 1), _chunks_a_task(work, chunks))

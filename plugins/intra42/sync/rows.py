@@ -17,6 +17,7 @@ from intra42.catalog import graph
 from intra42.catalog.model import Column, Resource, Source, Type
 
 _MISSING = object()
+_NONE_ABSENT: frozenset[str] = frozenset()
 _BOUNDS = {
     Type.BIGINT: (-(2**63), 2**63 - 1),
     Type.INTEGER: (-(2**31), 2**31 - 1),
@@ -114,11 +115,11 @@ class Cutter:
             raise UnfitError(message) from None
         updated_at = None if self._updated_at is None else values[self._updated_at]
         return Row(
-            id=values[self._id],
-            values=tuple(values),
-            updated_at=datetime.fromisoformat(updated_at) if updated_at else None,
-            record=record,
-            absent=frozenset(absent),
+            values[self._id],
+            tuple(values),
+            datetime.fromisoformat(updated_at) if updated_at else None,
+            record,
+            frozenset(absent) if absent else _NONE_ABSENT,
         )
 
     def _value(self, record: Mapping[str, Any], column: Column) -> Any:
@@ -129,7 +130,10 @@ class Cutter:
             if not isinstance(value, list):
                 message = "is missing or not a list"
                 raise UnfitError(message)
-            return next((number for number in self._cursus_ids if number in value), None)
+            for number in self._cursus_ids:
+                if number in value:
+                    return number
+            return None
         if column.source is Source.PRINTED and type(value) in {int, float}:
             return str(value)
         return value

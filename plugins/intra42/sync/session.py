@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,6 +24,10 @@ from intra42.sync.work import Connection, Identity, Work
 log = logging.getLogger(__name__)
 
 Connect = Callable[[], psycopg.Connection[Any]]
+
+# A page is some two thousand objects, none of which hold each other in a circle. By default Python
+# looks for circles at every 700 new ones, which takes a tenth of a load's time.
+_OBJECTS_BETWEEN_COLLECTIONS = 10_000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,10 +67,15 @@ def attempt(
     loader: str,
     resource: str,
 ) -> Iterator[Work]:
-    """Yield the work of one task attempt; keep its row in `sync_runs` whatever happens."""
+    """Yield the work of one task attempt; keep its row in `sync_runs` whatever happens.
+
+    Meanwhile the garbage collector of the whole process comes less often.
+    """
     connection = connect()
     connection.autocommit = True
+    collected = gc.get_threshold()
     try:
+        gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS, *collected[1:])
         connection.execute(read("api/notice_lost_client"))
         connection.execute(read("state/in_utc"))
         connection.execute(
@@ -107,6 +117,7 @@ def attempt(
             client.close()
             limiter.close()
     finally:
+        gc.set_threshold(*collected)
         connection.close()
 
 

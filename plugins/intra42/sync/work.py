@@ -178,8 +178,8 @@ class Work:
         Raises:
             SettingsChanged: what is stored hashed has changed since this attempt began.
         """
-
-        return _REPEATED(self._attempt, step)
+        result: T = _REPEATED(self._attempt, step)
+        return result
 
     def _attempt(self, step: Callable[[], T]) -> T:
         before = self.counts.copy()
