@@ -21,7 +21,7 @@ from intra42.errors import QuotaSpent
 _WORTH_SPLITTING = 6  # pages
 _MOST_BYTES = 8 * 1024 * 1024  # of answers under way, so that a task takes little memory
 _UNLIMITED = 100  # requests a second: twice the pages that a task can store, so no quota binds
-_MOST_UNLIMITED = 2  # requests under way then
+_MOST_UNLIMITED = 8  # requests under way then
 _ENOUGH = 0.8  # of the allowed rate, which one request after the other then reaches by itself
 
 
@@ -142,6 +142,7 @@ class Flight:
 
         Faster than pages can be stored is no use. Where no quota binds, requests wait for each
         other at the server: it seems the slower, the more are under way, and each takes memory.
+        Some are worth it even so: pages that arrive together are stored in one transaction.
         """
         most = self._client.most_in_flight
         rate = self._client.per_second
