@@ -91,8 +91,8 @@ def _tell(
     pairs = [one / other for one, other in zip(walls, floors, strict=True)]
     ratio = statistics.median(walls) / statistics.median(floors)
     requests = [cost.requests for cost in quiet]
-    # The first request may be sent at once, each other one after a slot of its own.
-    quota = [max(0, number - 1) / per_second for number in requests]
+    # As many requests as a second may have go at once, as many more a second later.
+    quota = [max(0, number - 1) // per_second for number in requests]
     refused = sum(cost.refused for cost in quiet)
     facts: dict[str, Any] = {
         "wall_s": spread(walls),

@@ -1,0 +1,27 @@
+"""What a page brought is let go of when it is stored, without the garbage collector."""
+
+from __future__ import annotations
+
+import gc
+
+from intra42.sync.rows import Row
+
+
+def test_no_row_outlives_its_transaction(town):
+    for row_id in town.sim.world.projects_users.ids:
+        town.sim.world.update_row("projects_users", row_id, final_mark=7)
+    gc.collect()
+    gc.disable()
+    try:
+        town.incremental()
+        left = [thing for thing in gc.get_objects() if isinstance(thing, Row)]
+    finally:
+        gc.enable()
+    assert town.value("select min(final_mark) from intra42.projects_users") == 7
+    assert left == []
+
+
+def test_a_task_leaves_the_collector_as_it_was(town):
+    before = gc.get_threshold()
+    town.incremental()
+    assert gc.get_threshold() == before
