@@ -60,8 +60,9 @@ class Intra42Operator(BaseOperator):
         intra42_conn_id: connection to the API.
         intra42_db_conn_id: connection to the warehouse.
         config_variable: Airflow variable with the settings, read when the task runs.
-        loader_dag_id: the DAG that loads a table for the first time. Where it is another DAG than
-            this one, tables it has not loaded yet are left alone.
+        loader_dag_id: the DAG that loads a table for the first time, the same for all operators of
+            a DAG. Where it is another DAG than this one, tables it has not loaded yet are left
+            alone.
     """
 
     ui_color = "#e6f4f1"
