@@ -17,7 +17,6 @@ from intra42.catalog import graph
 from intra42.catalog.model import Column, Resource, Source, Type
 
 _MISSING = object()
-_NONE_ABSENT: frozenset[str] = frozenset()
 _BOUNDS = {
     Type.BIGINT: (-(2**63), 2**63 - 1),
     Type.INTEGER: (-(2**31), 2**31 - 1),
@@ -119,7 +118,7 @@ class Cutter:
             tuple(values),
             datetime.fromisoformat(updated_at) if updated_at else None,
             record,
-            frozenset(absent) if absent else _NONE_ABSENT,
+            frozenset(absent),
         )
 
     def _value(self, record: Mapping[str, Any], column: Column) -> Any:
