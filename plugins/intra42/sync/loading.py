@@ -6,6 +6,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from enum import StrEnum
 from functools import cache
 from typing import Any
@@ -18,7 +19,7 @@ from intra42.catalog import graph
 from intra42.catalog.model import Resource, Source
 from intra42.statements import array, columns, compose, read, table
 from intra42.sync.rows import Row, Unfit, payload
-from intra42.sync.work import Work
+from intra42.sync.work import Refused, Work
 
 log = logging.getLogger(__name__)
 
@@ -56,13 +57,14 @@ def load(
 def load_all(work: Work, resource: Resource, seen: Iterable[Seen], trust: Trust) -> list[int]:
     """Merge rows into the table of `resource` and return the ids that were merged.
 
-    Runs inside the caller's transaction. A row that the database refuses is parked and the others
-    are kept. Adds to the work's counts: inserted, updated, unchanged, parked.
+    Runs inside `Work.commit`. A row that the database refuses is parked and the others are kept.
+    Adds to the work's counts: inserted, updated, unchanged, parked.
     """
     merged: list[int] = []
     best = _deduplicated(list(seen), trust)
-    for absent in sorted({row.absent for row, _answer in best}, key=sorted):
-        alike = [item for item in best if item[0].absent == absent]
+    kinds = {row.absent for row, _answer in best}
+    for absent in sorted(kinds, key=sorted):
+        alike = best if len(kinds) == 1 else [item for item in best if item[0].absent == absent]
         merged += _load_or_park(work, resource, alike, trust, absent)
     return merged
 
@@ -100,9 +102,11 @@ def _load_or_park(
 ) -> list[int]:
     """Load rows; halve them on a data error until the bad ones stand alone, and park those."""
     try:
-        with work.connection.transaction():
+        with work.connection.transaction() if work.finds_refused else nullcontext():
             _merge(work, resource, seen, trust, absent)
     except _REFUSED as error:
+        if not work.finds_refused:
+            raise Refused from error
         work.staged.clear()
         if error.diag.source_function in _EXHAUSTED:
             raise
@@ -153,10 +157,15 @@ def _merge(
     if resource.name in work.filled:
         work.connection.execute(statements["empty_stage"])
     work.filled.add(resource.name)
-    places = {seq: (number,) for number, seq in enumerate(answers, start=1)}
-    with work.connection.cursor() as cursor, cursor.copy(statements["copy"]) as copy:
-        for row, answer in seen:
-            copy.write_row(stored(row.values) + places[answer.seq])
+    if len(answers) == 1:
+        copy_in, staged = "copy", (stored(row.values) for row, _answer in seen)
+    else:
+        places = {seq: (number,) for number, seq in enumerate(answers, start=1)}
+        copy_in = "copy_of_several"
+        staged = (stored(row.values) + places[answer.seq] for row, answer in seen)
+    with work.connection.cursor() as cursor, cursor.copy(statements[copy_in]) as copy:
+        for values_of_row in staged:
+            copy.write_row(values_of_row)
     inserted = work.connection.execute(statements["insert"], values).rowcount
     updated = 0
     # One exchange with the server more; two where the table has some of the rows.
@@ -210,10 +219,9 @@ def _statements(name: str, trust: Trust, absent: frozenset[str], toasted: bool) 
     }
     composed: dict[str, sql.Composable] = {
         "stage": compose("load/stage", stage=bare, definitions=definitions),
-        "copy": compose(
-            "load/copy",
-            stage=stage,
-            columns=columns((*resource.column_names, "_answer")),
+        "copy": compose("load/copy", stage=stage, columns=columns(resource.column_names)),
+        "copy_of_several": compose(
+            "load/copy", stage=stage, columns=columns((*resource.column_names, "_answer"))
         ),
         "insert": compose("load/insert", **lists),
         "merge": compose("load/merge", **lists),

@@ -101,8 +101,8 @@ def _merge_pages(work: Work, resource: Resource, cutter: Cutter, pages: Iterable
         ) -> None:
             work.counts.records += len(rows) + len(unfit)
             load(work, resource, rows, answer, Trust.DIRECT)
-            park(work, resource, unfit, answer)
             store_lists(work, resource, rows, inner, answer)
+            park(work, resource, unfit, answer)
 
         work.commit(step)
 

@@ -90,8 +90,8 @@ def _absorb(work: Work, reader: Reader, pages: Iterable[Page]) -> set[int]:
         ) -> None:
             work.counts.records += len(page.records)
             store(work, reader.resource, rows, page.answer, Trust.DIRECT)
-            park(work, reader.resource, unfit, page.answer)
             store_lists(work, reader.resource, rows, inner, page.answer)
+            park(work, reader.resource, unfit, page.answer)
 
         work.commit(step)
     return seen

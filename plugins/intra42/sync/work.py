@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from typing import Any, TypeVar
@@ -37,6 +38,10 @@ _REPEATED = tenacity.Retrying(
     reraise=True,
 )
 Connection = psycopg.Connection[Any]
+
+
+class Refused(Exception):
+    """The database refused rows of a transaction: it begins again and looks for them."""
 
 
 def chunked(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
@@ -124,6 +129,7 @@ class Work:
     filled: set[str] = field(default_factory=set)  # those with rows of the open transaction
     toasted: set[str] = field(default_factory=set)  # tables that have rows longer than a page
     present: dict[str, set[int]] = field(default_factory=dict)  # reference rows known to exist
+    finds_refused: bool = False  # whether the open transaction looks for rows that are refused
 
     @property
     def config(self) -> Config:
@@ -173,16 +179,22 @@ class Work:
         """Run `step` in one transaction with the ledger; again if the database asks for it.
 
         Two DAGs write beside each other, so a deadlock is possible, if rare, and so is one new row
-        of both: one of the two is undone by the database and simply repeated here.
+        of both: one of the two is undone by the database and simply repeated here. Bad rows are
+        rare, so only a transaction that met one begins again with the savepoints that find them.
 
         Raises:
             SettingsChanged: what is stored hashed has changed since this attempt began.
         """
-        result: T = _REPEATED(self._attempt, step)
+        result: T
+        with suppress(Refused):
+            result = _REPEATED(self._attempt, step, finds_refused=False)
+            return result
+        result = _REPEATED(self._attempt, step, finds_refused=True)
         return result
 
-    def _attempt(self, step: Callable[[], T]) -> T:
+    def _attempt(self, step: Callable[[], T], *, finds_refused: bool) -> T:
         before = self.counts.copy()
+        self.finds_refused = finds_refused
         try:
             with self.connection.transaction():
                 self.hashing.hold(self.connection)

@@ -120,6 +120,20 @@ def test_text_too_long_for_an_index_is_parked(town):
     assert town.query("select id from intra42.users where wallet = 77") == [(102,)]
 
 
+def test_what_the_database_refuses_is_told_and_counted_once(town, caplog):
+    """Its transaction begins again to find it."""
+    for number in (101, 102):
+        town.sim.world.touch_user(number, wallet=77)
+    spoil(town, "/v2/cursus/21/users", 101, login=noise(20_000))
+    run_id = town.incremental()
+    assert sum(record.message.startswith("Parked a record") for record in caplog.records) == 1
+    assert town.query(
+        "select records, updated, parked from intra42.sync_runs "
+        "where run_id = %s and resource = 'users'",
+        run_id,
+    ) == [(2, 1, 1)]
+
+
 def test_a_bad_record_is_parked_with_the_fields_we_read_and_the_watermark_moves(town):
     touch_all(town)
     spoil(town, "/v2/cursus_users", 1010, level="a lot", extra="not kept")
