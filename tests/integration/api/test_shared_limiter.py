@@ -392,6 +392,19 @@ def test_after_a_silence_a_second_is_used_at_once_and_then_evenly(
             assert sent[per_second:] == pytest.approx(even, abs=0.001)
 
 
+@pytest.mark.parametrize(("pause_s", "at_once"), [(1.5, 1), (1.6, 8)])
+def test_half_a_second_of_room_is_silence_enough(
+    connect: Connect, clock: Clock, pause_s: float, at_once: int
+) -> None:
+    options: dict[str, Any] = {"sleep": clock.sleep, "now": clock.now, "per_hour": 10**5}
+    with closing(PostgresLimiter(connect, APP, per_second=8, **options)) as limiter:
+        sent_late(limiter, clock, [0] * 8)
+        clock.sleep(pause_s)
+        began = clock.time.timestamp()
+        sent = [moment - began for moment in sent_late(limiter, clock, [0] * 8)]
+    assert sum(moment < 0.001 for moment in sent) == at_once
+
+
 @pytest.mark.parametrize("per_second", [2, 8])
 def test_whoever_asks_whenever_no_second_has_too_many(
     connect: Connect, clock: Clock, per_second: int
