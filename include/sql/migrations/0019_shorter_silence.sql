@@ -46,9 +46,9 @@ begin
     end if;
     slot := greatest(moment, limits.slots[burst] + span, limits.paused_until, limits.next_slot);
     -- Nobody waits, and half a second more than needed went by since the second before. Beyond 16 a
-    -- second the gaps are too short to matter.
+    -- second the gaps are too short to matter, and of 2.5 a second nobody knows which have three.
     at_once := slot = moment
-        and rate < burst + 1
+        and rate = burst
         and moment >= coalesce(
             greatest(limits.slots[burst] + 1.5 * span, limits.paused_until + span), moment
         );

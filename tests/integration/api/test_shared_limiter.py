@@ -405,6 +405,16 @@ def test_half_a_second_of_room_is_silence_enough(
     assert sum(moment < 0.001 for moment in sent) == at_once
 
 
+def test_a_rate_that_is_no_whole_number_is_kept_evenly(connect: Connect, clock: Clock) -> None:
+    options: dict[str, Any] = {"sleep": clock.sleep, "now": clock.now, "per_hour": 10**5}
+    with closing(PostgresLimiter(connect, APP, per_second=2.5, **options)) as limiter:
+        for _ in range(2):
+            clock.sleep(60)
+            began = clock.time.timestamp()
+            sent = [moment - began for moment in sent_late(limiter, clock, [0] * 12)]
+            assert sent == pytest.approx([0.42 * number for number in range(12)], abs=0.001)
+
+
 @pytest.mark.parametrize("per_second", [2, 8])
 def test_whoever_asks_whenever_no_second_has_too_many(
     connect: Connect, clock: Clock, per_second: int
