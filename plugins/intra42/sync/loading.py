@@ -157,6 +157,7 @@ def _merge(
     if resource.name in work.filled:
         work.connection.execute(statements["empty_stage"])
     work.filled.add(resource.name)
+    # One answer is the rule, and its place the column's default: nothing to write for each row.
     if len(answers) == 1:
         copy_in, staged = "copy", (stored(row.values) for row, _answer in seen)
     else:
