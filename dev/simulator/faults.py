@@ -286,6 +286,10 @@ def _duplicate_row(draft: Draft, _: Fault) -> None:
         draft.records[-1] = draft.records[-2]
 
 
+def _odd_date(draft: Draft, fault: Fault) -> None:
+    draft.headers["Date"] = format_datetime(fault.options["date"], usegmt=True)
+
+
 PAGE: dict[str, Callable[[Draft, Fault], None]] = {
     "empty_page": _empty_page,
     "short_page": _short_page,
@@ -295,6 +299,7 @@ PAGE: dict[str, Callable[[Draft, Fault], None]] = {
     "mutate_record": _mutate_record,
     "unsorted": _unsorted,
     "duplicate_row": _duplicate_row,
+    "odd_date": _odd_date,
 }
 
 # While the answer is sent: see `server`.

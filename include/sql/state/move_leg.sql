@@ -4,6 +4,6 @@ set
   highest = %(highest)s,
   page = %(page)s,
   done = %(done)s,
-  clock = coalesce(clock, %(clock)s),
+  clock = least(clock, %(clock)s),
   answered = answered or %(answered)s
 where job_id = %(job_id)s and number = %(number)s

@@ -1,7 +1,8 @@
 with clock as (
   update intra42.dag_runs
-  set clock = greatest(clock, %(clock)s)
-  where dag_id = %(dag_id)s and run_id = %(run_id)s and %(clock)s::timestamptz > coalesce(clock, '-infinity')
+  set clock = %(clock)s, heard_at = now(), agreed = %(agreed)s, last_seq = greatest(last_seq, %(last_seq)s)
+  where dag_id = %(dag_id)s and run_id = %(run_id)s and %(clock)s::timestamptz is distinct from clock
+    and %(clock)s::timestamptz is not null
 ),
 tables as (
   insert into intra42.sync_run_tables (sync_run_id, resource, inserted, updated, deleted)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from http import HTTPStatus
 from typing import Any, TypeVar
 
 import requests
@@ -15,6 +16,7 @@ from tenacity import RetryCallState, Retrying, stop_after_attempt, wait_exponent
 from tenacity.retry import retry_if_exception
 
 from intra42.api.auth import TokenSource
+from intra42.api.clock import ApiClock
 from intra42.api.limiter import Limiter
 from intra42.api.model import Answer, Usage
 from intra42.api.responses import (
@@ -91,6 +93,8 @@ class IntraClient:
     ) -> None:
         self.usage = Usage()
         self.last_date: datetime | None = None
+        self.last_seq = 0
+        self.clock = ApiClock()
         self.most_in_flight = most_in_flight
         self.latency_s = 0.0
         self._turn = threading.Lock()
@@ -213,11 +217,14 @@ class IntraClient:
             params=call.params,
             sent=self._limiter.sent if counted else None,
         )
+        if reply.status == HTTPStatus.OK:
+            reply = self.clock.corrected(reply)
         with self._counting:
             self.usage.bytes += len(reply.body)
             # Quick to rise and slow to fall: too few requests under way cost time, too many none.
             self.latency_s = max(reply.elapsed_s, 0.8 * self.latency_s + 0.2 * reply.elapsed_s)
-            self.last_date = read_date(reply.headers) or self.last_date
+            if reply.status == HTTPStatus.OK:
+                self.last_date = read_date(reply.headers) or self.last_date
         if counted:
             self._limiter.learn(reply.headers)
         return token, reply
@@ -229,6 +236,7 @@ class IntraClient:
             self._limiter.wait_turn()
             token = self._tokens.token()
             call.seq = self._limiter.sending()
+            self.last_seq = call.seq
         queued_s = time.monotonic() - entered
         with self._counting:
             self._queued_s = 0.7 * self._queued_s + 0.3 * queued_s

@@ -9,7 +9,7 @@ from intra42.statements import read
 from intra42.sync.hashing import chosen
 from intra42.sync.schema import migrate
 from intra42.sync.session import ApiSettings, Connect
-from intra42.sync.work import Identity
+from intra42.sync.work import Connection, Identity
 
 log = logging.getLogger(__name__)
 
@@ -26,11 +26,36 @@ def open_run(connect: Connect, api: ApiSettings, identity: Identity, request: Re
     with connect() as connection:
         connection.autocommit = True
         migrate(connection)
+        advance_sequences(connection, identity.dag_id)
         connection.execute(
             read("state/open_run"), {"dag_id": identity.dag_id, "run_id": identity.run_id}
         )
     api.tokens(connect).token()
     log.info("%s", describe(request, api))
+
+
+def advance_sequences(connection: Connection, dag_id: str) -> None:
+    """Move each sequence forward that is behind the numbers in the tables, and say so.
+
+    Sequences stay behind where a part of a database was restored, or in a replica that was promoted.
+    What a request shows would then count as older than what is stored, and be refused in silence. The
+    first run of a DAG in half a day looks at all tables, the others at a few, unless they find one.
+    """
+    lately = connection.execute(read("state/opened_lately"), {"dag_id": dag_id}).fetchone()
+    whole = not (lately and lately[0])
+    moved = _advance(connection, whole=whole)
+    if moved and not whole:
+        moved += _advance(connection, whole=True)
+    for name, was, now in moved:
+        log.warning(
+            "The sequence %s stood at %d, but the tables hold numbers up to %d: it goes on from there. "
+            "Was a part of the warehouse restored?",
+            *(name, was, now),
+        )
+
+
+def _advance(connection: Connection, *, whole: bool) -> list[tuple[str, int, int]]:
+    return connection.execute(read("state/advance_sequences"), {"whole": whole}).fetchall()
 
 
 def describe(request: Request, api: ApiSettings) -> str:

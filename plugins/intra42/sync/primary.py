@@ -150,6 +150,7 @@ def _queue_everyone(work: Work, resource: Resource, kind: str, wanted: Sequence[
         scopes=[scope.key for scope in wanted],
         window_from=None,
         window_to=None,
+        moves=_moves(work, resource, kind),
     )
     campuses = sorted({scope.campus_id for scope in wanted if scope.campus_id is not None})
     everyone = kind == "full" or not campuses
@@ -171,19 +172,11 @@ def _read_windows(work: Work, reader: Reader, known: Mapping[Scope, datetime]) -
     """Read what changed since the watermarks.
 
     A watermark later than the API's own clock is wrong, which its first answer shows at the latest:
-    the last 24 hours are read instead.
+    what changed since the watermark before it is read instead, and the last 24 hours at least.
     """
-    lookback = timedelta(minutes=work.config.lookback_minutes)
     for _attempt in range(2):
-        now = work.clock
         for group in window.groups(known):
-            span = window.since_watermark(group.watermark, lookback, now)
-            if group.watermark > now:
-                log.warning(
-                    "%s: the watermark %s is later than the API's clock %s; "
-                    "reading the last 24 hours",
-                    *(reader.resource.name, group.watermark, now),
-                )
+            span = _since(work, reader.resource, group)
             _begin(work, reader.resource, "window", span, group.scopes)
         try:
             _run_unfinished(work, reader)
@@ -192,11 +185,28 @@ def _read_windows(work: Work, reader: Reader, known: Mapping[Scope, datetime]) -
         return
 
 
+def _since(work: Work, resource: Resource, group: window.Group) -> Window:
+    """Return the window that continues from the watermark of a group of scopes."""
+    lookback = timedelta(minutes=work.config.lookback_minutes)
+    now = work.clock
+    if group.watermark <= now:
+        return window.since_watermark(group.watermark, lookback, now)
+    scopes = [scope.key for scope in group.scopes]
+    before = work.fetch("state/watermark_before", resource=resource.name, scopes=scopes)[0][0]
+    span = window.since_watermark(group.watermark, lookback, now, before)
+    log.warning(
+        "%s: the watermark %s is later than the API's clock %s; reading from %s on",
+        *(resource.name, group.watermark, now, span.since),
+    )
+    return span
+
+
 def _begin(
     work: Work, resource: Resource, kind: str, span: Window | None, wanted: Sequence[Scope]
 ) -> None:
     """Write a job and its legs, so that any later attempt goes on with the same questions."""
     legs = plan_legs(work, resource, span, wanted)
+    moves = _moves(work, resource, kind)
 
     def step() -> None:
         row = work.fetch(
@@ -207,11 +217,28 @@ def _begin(
             scopes=[scope.key for scope in wanted] if kind in {"first", "full"} else [],
             window_from=span.since if span else None,
             window_to=span.until if span else None,
+            moves=moves,
         )
         for leg in legs:
             begin_leg(work, row[0][0], leg, () if kind == "explicit" else leg.scopes)
 
     work.commit(step)
+
+
+def _moves(work: Work, resource: Resource, kind: str) -> bool:
+    """Tell whether a job may move watermarks at its end.
+
+    A run about some campuses or cursus lets nobody else in, and does not ask for those who left the
+    campuses of the settings. Where a watermark speaks of them, too, it stays: their changes would be in
+    no later window.
+    """
+    request = work.request
+    if kind == "first" or request.lists_all:
+        return True
+    if not resource.scope_campus:
+        return False
+    campuses = list(request.standing.campus_ids)
+    return not request.restricted or not work.fetch("scope/strays", campuses=campuses)
 
 
 def plan_legs(

@@ -215,7 +215,8 @@ class Reader:
                 self.work,
                 self._users(candidates),
                 enrolled=self.resource.name == "cursus_users",
-                remember=True,
+                # Who is outside of what this run is about may be inside of the settings.
+                remember=self.work.request.lists_all,
             )
         if policy is Strangers.NEWCOMER and self.work.config.campus_ids:
             campus, primary = self._order["campus_id"], self._order["is_primary"]

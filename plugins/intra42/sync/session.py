@@ -101,6 +101,7 @@ def attempt(
             timeout_s=api.timeout_s,
             most_in_flight=api.most_in_flight,
         )
+        _recall_clock(connection, client, identity)
         work = Work(
             connection=connection,
             client=client,
@@ -119,6 +120,13 @@ def attempt(
     finally:
         gc.set_threshold(*collected)
         connection.close()
+
+
+def _recall_clock(connection: Connection, client: IntraClient, identity: Identity) -> None:
+    names = {"dag_id": identity.dag_id, "run_id": identity.run_id}
+    row = connection.execute(read("state/heard"), names).fetchone()
+    if row is not None:
+        client.clock.recall(row[0], agreed=row[1])
 
 
 def _recorded(work: Work) -> Iterator[Work]:

@@ -61,14 +61,20 @@ def groups(watermarks: Mapping[Scope, datetime]) -> tuple[Group, ...]:
     return tuple(found)
 
 
-def since_watermark(watermark: datetime, lookback: timedelta, now: datetime | None) -> Window:
+def since_watermark(
+    watermark: datetime,
+    lookback: timedelta,
+    now: datetime | None,
+    before: datetime | None = None,
+) -> Window:
     """Return the open window that continues from `watermark`.
 
-    A watermark later than the API's own clock is wrong: the window then starts 24 hours back, or
-    more than the lookback where that is longer.
+    A watermark later than the API's own clock is wrong: the window then starts where the one `before`
+    it stood, and at least 24 hours back, or more than the lookback where that is longer.
     """
     if now is not None and watermark > now:
-        return Window(since=now - max(timedelta(hours=24), lookback + timedelta(hours=1)))
+        back = now - max(timedelta(hours=24), lookback + timedelta(hours=1))
+        return Window(since=back if before is None else min(back, before - lookback))
     return Window(since=watermark - lookback)
 
 

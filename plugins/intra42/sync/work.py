@@ -227,6 +227,8 @@ class Work:
             window_from=self.window_from,
             window_to=self.window_to,
             clock=self.client.last_date,
+            agreed=self.client.clock.agreed,
+            last_seq=self.client.last_seq,
             tables=[name for name, _counts in tables],
             tables_inserted=[counts[0] for _name, counts in tables],
             tables_updated=[counts[1] for _name, counts in tables],
