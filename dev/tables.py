@@ -36,7 +36,7 @@ INTERNAL = frozenset(
     {
         *("anonymised_users", "api_limits", "api_tokens", "dag_runs", "hashed_columns"),
         *("history_chunks", "history_queue", "jobs"),
-        *("legs", "listing_totals", "outsiders", "refresh_chunks", "refresh_requests"),
+        *("last_heard", "legs", "listing_totals", "outsiders", "refresh_chunks", "refresh_requests"),
         *("schema_migrations", "vanished_users", "verifications"),
     }
 )

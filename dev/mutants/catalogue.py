@@ -271,8 +271,8 @@ OURS = (
             ),
             Edit(
                 f"{_SQL}state/move_leg.sql",
-                "clock = coalesce(clock, %(clock)s)",
-                "clock = coalesce(%(clock)s, clock)",
+                "clock = least(clock, %(clock)s)",
+                "clock = greatest(clock, %(clock)s)",
             ),
         ),
         (f"{_WINDOWS}test_a_long_listing_has_the_watermark_of_its_first_page",),

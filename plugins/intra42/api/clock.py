@@ -1,9 +1,9 @@
 """The API's clock, as its answers tell it: one odd `Date` changes nothing.
 
-Only the API's own clock says what "now" is, but a gateway, a cache or a server of several may write a
-`Date` that is years off. What is stored with such a time is believed for ever after: a watermark that
-hides changes, a row that is never looked at again. So a `Date` that does not fit the ones before it
-counts only when the next answer says the same.
+Only the API's own clock says what "now" is, but a gateway, a cache or one server of several may
+write a `Date` that is years off. What is stored with such a time would be believed for ever: a
+watermark that hides changes, a row that is never looked at again. So a `Date` that does not fit the
+ones before it counts only when the next answer says the same.
 """
 
 from __future__ import annotations
@@ -97,4 +97,3 @@ class ApiClock:
             *(f"{moment:%Y-%m-%d %H:%M:%S} UTC" for moment in (heard.date, expected)),
         )
         return expected
-

@@ -37,9 +37,10 @@ def open_run(connect: Connect, api: ApiSettings, identity: Identity, request: Re
 def advance_sequences(connection: Connection, dag_id: str) -> None:
     """Move each sequence forward that is behind the numbers in the tables, and say so.
 
-    Sequences stay behind where a part of a database was restored, or in a replica that was promoted.
-    What a request shows would then count as older than what is stored, and be refused in silence. The
-    first run of a DAG in half a day looks at all tables, the others at a few, unless they find one.
+    Sequences stay behind where a part of a database was restored, or in a replica that was
+    promoted. What a request shows would then count as older than what is stored, and be refused in
+    silence. The first run of a DAG in half a day looks at all tables, the others at a few, unless
+    they find a sequence that is behind.
     """
     lately = connection.execute(read("state/opened_lately"), {"dag_id": dag_id}).fetchone()
     whole = not (lately and lately[0])
@@ -48,8 +49,8 @@ def advance_sequences(connection: Connection, dag_id: str) -> None:
         moved += _advance(connection, whole=True)
     for name, was, now in moved:
         log.warning(
-            "The sequence %s stood at %d, but the tables hold numbers up to %d: it goes on from there. "
-            "Was a part of the warehouse restored?",
+            "The sequence %s stood at %d, but the tables hold numbers up to %d: it goes on from "
+            "there. Was a part of the warehouse restored?",
             *(name, was, now),
         )
 

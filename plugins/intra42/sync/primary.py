@@ -229,8 +229,8 @@ def _moves(work: Work, resource: Resource, kind: str) -> bool:
     """Tell whether a job may move watermarks at its end.
 
     A run about some campuses or cursus lets nobody else in, and does not ask for those who left the
-    campuses of the settings. Where a watermark speaks of them, too, it stays: their changes would be in
-    no later window.
+    campuses of the settings. Where a watermark speaks of them, too, it stays: their changes would
+    be in no later window.
     """
     request = work.request
     if kind == "first" or request.lists_all:

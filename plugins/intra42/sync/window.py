@@ -69,8 +69,8 @@ def since_watermark(
 ) -> Window:
     """Return the open window that continues from `watermark`.
 
-    A watermark later than the API's own clock is wrong: the window then starts where the one `before`
-    it stood, and at least 24 hours back, or more than the lookback where that is longer.
+    A watermark later than the API's own clock is wrong: the window then starts where the one
+    `before` it stood, and at least 24 hours back, or more than the lookback where that is longer.
     """
     if now is not None and watermark > now:
         back = now - max(timedelta(hours=24), lookback + timedelta(hours=1))

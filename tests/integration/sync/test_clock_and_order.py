@@ -11,7 +11,11 @@ from tests.integration.sync import worlds
 
 FAR = datetime(2099, 1, 1, tzinfo=UTC)
 
-SEQUENCES = "select oid::regclass::text from pg_class where relkind = 'S' and relnamespace = 'intra42'::regnamespace"
+SEQUENCES = """
+select oid::regclass::text
+from pg_class
+where relkind = 'S' and relnamespace = 'intra42'::regnamespace
+"""
 
 # Of the API's clock; the others are of the database.
 API_TIMES = """
@@ -227,7 +231,7 @@ def watermarks(mirror):
 @pytest.mark.parametrize("dag", [NIGHTLY, INCREMENTAL])
 @pytest.mark.parametrize("full_refresh", [False, True])
 def test_a_restricted_run_moves_no_watermark_past_what_it_did_not_read(town, dag, full_refresh):
-    """A student of campus 1 has moved to campus 2; only the run about all of the settings asks for them."""
+    """A student has left campus 1; only a run about all of the settings asks for them."""
     world = town.sim.world
     town.config["nightly_audit_requests"] = 0
     world.transfer(101, 2)
