@@ -1,7 +1,5 @@
 -- The run ledger, and what all workers share to stay within the application's quota: one row of
 -- limits per application, its requests by the minute, its token, and the number of each request.
-create schema if not exists intra42;
-comment on schema intra42 is 'Mirror of the 42 Intra API v2';
 
 create table if not exists intra42.sync_runs (
     id bigint generated always as identity primary key,

@@ -9,15 +9,15 @@ import base64
 import logging
 import time
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any, Protocol
 
 import psycopg
 from cryptography.fernet import Fernet, InvalidToken
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from psycopg.rows import tuple_row
 
-from intra42 import statements
+from intra42 import statements, warehouse
 from intra42.api.oauth import LABEL, Token, fetch_token
 from intra42.errors import RetriableApiError
 
@@ -109,7 +109,7 @@ class PostgresTokens:
         """Forget the token here, and in the warehouse if it is still the stored one."""
         if token == self._value:
             self._value = ""
-        with self._connect() as connection:
+        with closing(warehouse.opened(self._connect)) as connection:
             stored = self._read(connection)
             if stored is not None and stored[0] == token:
                 self._run(connection, "token_forget", token=stored[2])
@@ -118,19 +118,15 @@ class PostgresTokens:
         self._value, self._until = value, time.monotonic() + seconds
 
     def _load(self) -> tuple[str, float]:
-        with self._connect() as connection:
+        with closing(warehouse.opened(self._connect)) as connection:
             stored = self._read(connection)
             if stored is None:
                 stored = self._renew(connection)
             return stored[0], stored[1]
 
     def _renew(self, connection: psycopg.Connection[Any]) -> tuple[str, float, bytes]:
-        # The lock ends with the transaction, at the latest when the server loses patience with
-        # a host that vanished.
         with connection.transaction():
-            connection.execute("set local lock_timeout = '240s'")
-            connection.execute("set local statement_timeout = 0")
-            connection.execute("set local idle_in_transaction_session_timeout = '600s'")
+            connection.execute(statements.read("api/token_patience"))
             try:
                 self._run(connection, "token_lock")
             except psycopg.errors.LockNotAvailable:
@@ -165,8 +161,7 @@ class PostgresTokens:
         self, connection: psycopg.Connection[Any], name: str, **values: Any
     ) -> psycopg.Cursor[tuple[Any, ...]]:
         values["application"] = self._application
-        cursor = connection.cursor(row_factory=tuple_row)
-        return cursor.execute(statements.read(f"api/{name}"), values)
+        return connection.execute(statements.read(f"api/{name}"), values)
 
 
 def _key(client_id: str, client_secret: str) -> bytes:

@@ -15,9 +15,8 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 import psycopg
-from psycopg.rows import tuple_row
 
-from intra42 import statements
+from intra42 import statements, warehouse
 from intra42.api.pace import (
     LocalLimiter,
     announced,
@@ -233,12 +232,5 @@ class PostgresLimiter:
 
     def _open(self) -> psycopg.Connection[Any]:
         if self._connection is None or self._connection.closed:
-            connection = self._connect()
-            connection.autocommit = True
-            connection.row_factory = tuple_row
-            # A transaction of the same task that holds our ledger row would block us for ever.
-            connection.execute("set lock_timeout = '30s'")
-            connection.execute("set statement_timeout = '60s'")
-            connection.execute(statements.read("api/notice_lost_client"))
-            self._connection = connection
+            self._connection = warehouse.opened(self._connect, "api/limits")
         return self._connection

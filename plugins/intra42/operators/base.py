@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Self
 
+import psycopg
 from airflow.providers.standard.triggers.temporal import TimeDeltaTrigger
 from airflow.sdk import BaseOperator, Variable
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
@@ -35,6 +36,7 @@ from intra42.operators.assets import asset, is_ours
 from intra42.sync.session import attempt
 from intra42.sync.work import Identity, Work
 from intra42.sync.written import Written, written
+from intra42.warehouse import said
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -167,6 +169,11 @@ class Intra42Operator(BaseOperator):
             # What may pass, Airflow tries again.
             kind = AirflowFailException if isinstance(error, _FINAL) else AirflowException
             raise kind(str(error)) from (error if isinstance(error, _DEFECTS) else None)
+        except psycopg.Error as error:
+            if not said(error):
+                raise
+            context["ti"].xcom_push(FAILURE, str(error)[:_LONGEST_REASON])
+            raise error.with_traceback(None) from None
 
 
 def identity_of(context: Context) -> Identity:

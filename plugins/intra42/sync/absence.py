@@ -130,7 +130,7 @@ def delete(work: Work, resource: Resource, gone: Mapping[int, Answer], asked: in
     last = max(gone.values(), key=lambda answer: answer.seq)
 
     def step() -> int:
-        work.fetch("absence/lock", resource=resource.name)
+        work.wait_for("absence/lock", resource=resource.name)
         _guard(work, resource, doomed, asked, last)
         rows = work.connection.execute(
             compose("absence/delete", **parts),

@@ -85,7 +85,7 @@ def _erase(work: Work, gone: Sequence[int], proof: Answer) -> None:
         return
 
     def step() -> None:
-        work.fetch("absence/lock", resource="users")
+        work.wait_for("absence/lock", resource="users")
         _guard(work, gone, proof)
         values = {
             **work.names,

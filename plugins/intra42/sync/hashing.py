@@ -21,6 +21,7 @@ from intra42.catalog.resources import RESOURCES
 from intra42.config import Config
 from intra42.errors import ConfigError, SettingsChanged
 from intra42.statements import read
+from intra42.warehouse import wait_for
 
 log = logging.getLogger(__name__)
 
@@ -147,7 +148,7 @@ def agree(connection: psycopg.Connection[Any], config: Config, *, may_restore: b
     declared = _declared(connection)
     if _changes(declared, wanted, mark, may_restore=may_restore):
         with connection.transaction():
-            connection.execute(read("hashing/lock"))
+            wait_for(connection, "hashing/lock")
             # Somebody else may have written the same just now.
             declared = _declared(connection)
             for columns, key in _changes(declared, wanted, mark, may_restore=may_restore):

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import logging
+from contextlib import closing
 
+from intra42 import warehouse
 from intra42.config import Request
 from intra42.statements import read
 from intra42.sync.hashing import chosen
 from intra42.sync.schema import migrate
-from intra42.sync.session import ApiSettings, Connect
+from intra42.sync.session import ApiSettings
 from intra42.sync.work import Connection, Identity
+from intra42.warehouse import Connect
 
 log = logging.getLogger(__name__)
 
@@ -18,19 +21,25 @@ def open_run(connect: Connect, api: ApiSettings, identity: Identity, request: Re
     """Migrate the schema, prove that the API lets us in, and note where the run starts.
 
     Raises:
-        ConfigError: `hash_columns` names a column that cannot be hashed.
+        ConfigError: `hash_columns` names a column that cannot be hashed; or the warehouse cannot
+            serve as it is set up.
         FatalApiError: the API refuses the client id or secret.
         psycopg.OperationalError: the warehouse cannot be reached.
     """
     chosen(request.config)
-    with connect() as connection:
-        connection.autocommit = True
+    tokens = api.tokens(connect)
+    with (
+        warehouse.in_words(f"The first task of run {identity.run_id}"),
+        closing(warehouse.opened(connect)) as connection,
+    ):
+        warehouse.prove_own(connection, connect)
         migrate(connection)
         advance_sequences(connection, identity.dag_id)
         connection.execute(
             read("state/open_run"), {"dag_id": identity.dag_id, "run_id": identity.run_id}
         )
-    api.tokens(connect).token()
+        tokens.recall(connection)
+        tokens.token()
     log.info("%s", describe(request, api))
 
 

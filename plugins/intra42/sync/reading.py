@@ -10,8 +10,6 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from psycopg import sql
-
 from intra42.api.model import Answer
 from intra42.api.pagination import LAST_ID, Page, keyset
 from intra42.catalog.model import Resource, Strangers
@@ -354,6 +352,4 @@ def _lock(work: Work, name: str) -> None:
     if row and row[0]:
         return
     log.info("Another task works on %s: waiting for it to end", name)
-    with work.connection.transaction():
-        work.connection.execute(compose("state/lock_timeout", limit=sql.Literal("10min")))
-        work.connection.execute(read("state/lock"), {"name": name})
+    work.wait_for("state/lock", name=name)

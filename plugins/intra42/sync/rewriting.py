@@ -42,7 +42,7 @@ def rewrite(work: Work, batch: int = _BATCH) -> None:
 
 def _rewrite_batch(work: Work, batch: int) -> int | None:
     """Rewrite the next rows; return how many, or None where nothing is left."""
-    work.execute("hashing/lock_rewriting")
+    work.wait_for("hashing/lock_rewriting")
     groups = work.fetch("hashing/unwritten")
     if not groups:
         return None

@@ -20,6 +20,7 @@ from intra42.catalog.resources import RESOURCES
 from intra42.errors import CatalogError
 from intra42.statements import FOLDER, SCHEMA, compose, read
 from intra42.sync.work import Connection
+from intra42.warehouse import wait_for
 
 log = logging.getLogger(__name__)
 
@@ -48,10 +49,13 @@ def migrate(connection: Connection) -> list[str]:
         raise CatalogError(message)
     names = sorted(path.stem for path in (FOLDER / "migrations").glob("[0-9]*.sql"))
     applied: list[str] = []
+    missing = set(names) - _applied(connection)
+    if not missing:
+        return applied
     with connection.transaction():
-        connection.execute(read("state/lock_migrations"))
+        wait_for(connection, "state/lock_migrations")
         connection.execute(read("state/create_schema"))
-    for name in names:
+    for name in sorted(missing):
         for attempt in Retrying(
             retry=retry_if_exception_type(errors.LockNotAvailable),
             stop=stop_after_attempt(_TRIES),
@@ -67,16 +71,25 @@ def migrate(connection: Connection) -> list[str]:
     return applied
 
 
+def _applied(connection: Connection) -> set[str]:
+    try:
+        with connection.transaction():
+            return {row[0] for row in connection.execute(read("state/migrations"))}
+    except (errors.InvalidSchemaName, errors.UndefinedTable):
+        return set()
+
+
 def _apply(connection: Connection, name: str) -> bool:
     """Apply a migration unless it was; tell whether it was missing."""
     with connection.transaction():
-        connection.execute(read("state/lock_migrations"))
+        wait_for(connection, "state/lock_migrations")
         # While the DDL waits for a long reader, everybody else waits behind it.
         connection.execute(compose("state/lock_timeout", limit=sql.Literal(_LOCK_TIMEOUT)))
         try:
             if not connection.execute(read("state/begin_migration"), {"name": name}).rowcount:
                 return False
-            connection.execute(read(f"migrations/{name}"))
+            # Several statements, which psycopg would prepare as one after a few attempts.
+            connection.execute(read(f"migrations/{name}"), prepare=False)
         except errors.LockNotAvailable as error:
             message = (
                 f"migration {name} waited for a lock in vain: {error}. Another session uses a "

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import gc
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
 
-import psycopg
-
+from intra42 import warehouse
 from intra42.api.auth import PostgresTokens, fetch_token
 from intra42.api.client import IntraClient
 from intra42.api.limiter import PostgresLimiter
@@ -20,10 +18,9 @@ from intra42.errors import QuotaSpent
 from intra42.statements import read
 from intra42.sync import hashing, rewriting
 from intra42.sync.work import Connection, Identity, Work
+from intra42.warehouse import Connect
 
 log = logging.getLogger(__name__)
-
-Connect = Callable[[], psycopg.Connection[Any]]
 
 # A page is some two thousand objects, none of which hold each other in a circle. By default Python
 # looks for circles at every 700 new ones, which takes a tenth of a load's time.
@@ -71,17 +68,7 @@ def attempt(
 
     Meanwhile the garbage collector of the whole process comes less often.
     """
-    connection = connect()
-    connection.autocommit = True
-    collected = gc.get_threshold()
-    try:
-        gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS, *collected[1:])
-        connection.execute(read("api/notice_lost_client"))
-        connection.execute(read("state/in_utc"))
-        connection.execute(
-            read("state/introduce"),
-            {"dag_id": identity.dag_id, "loads": identity.dag_id == loader},
-        )
+    with _session(connect, identity, resource, loads=identity.dag_id == loader) as connection:
         ledger_id = _begin_ledger(connection, identity, resource)
         limiter = PostgresLimiter(
             connect,
@@ -117,9 +104,25 @@ def attempt(
         finally:
             client.close()
             limiter.close()
-    finally:
-        gc.set_threshold(*collected)
-        connection.close()
+
+
+@contextmanager
+def _session(
+    connect: Connect, identity: Identity, resource: str, *, loads: bool
+) -> Iterator[Connection]:
+    """Yield the connection of a task, and say in words what the warehouse refuses meanwhile."""
+    collected = gc.get_threshold()
+    with (
+        warehouse.in_words(f"{resource or identity.task_id}, run {identity.run_id}"),
+        closing(
+            warehouse.opened(connect, "state/introduce", dag_id=identity.dag_id, loads=loads)
+        ) as connection,
+    ):
+        gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS, *collected[1:])
+        try:
+            yield connection
+        finally:
+            gc.set_threshold(*collected)
 
 
 def _recall_clock(connection: Connection, client: IntraClient, identity: Identity) -> None:

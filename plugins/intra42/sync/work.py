@@ -18,6 +18,7 @@ from intra42.api.pagination import Page
 from intra42.config import Config, Request
 from intra42.statements import read
 from intra42.sync.hashing import Hashing
+from intra42.warehouse import wait_for
 
 log = logging.getLogger(__name__)
 
@@ -174,6 +175,10 @@ class Work:
     def execute(self, name: str, **values: Any) -> int:
         """Run the statement `name` and return how many rows it touched."""
         return self.connection.execute(read(name), {**self.names, **values}).rowcount
+
+    def wait_for(self, lock: str, **values: Any) -> None:
+        """Run the statement `lock`, which waits for other tasks."""
+        wait_for(self.connection, lock, **values)
 
     def commit(self, step: Callable[[], T]) -> T:
         """Run `step` in one transaction with the ledger; again if the database asks for it.

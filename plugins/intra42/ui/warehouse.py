@@ -9,10 +9,11 @@ from typing import Any
 
 import psycopg
 from psycopg import errors
-from psycopg.rows import DictRow, dict_row
+from psycopg.rows import DictRow
 
 from intra42.errors import ConfigError, Unavailable
 from intra42.statements import read
+from intra42.warehouse import opened_to_read
 
 log = logging.getLogger(__name__)
 
@@ -38,11 +39,8 @@ def reading(connect: Connect, timeout_ms: int = TIMEOUT_MS) -> Iterator[Connecti
     Raises:
         Unavailable: there is no such connection, no answer in time, no schema, or an older one.
     """
-    with closing(_opened(connect)) as connection:
+    with closing(_opened(connect, timeout_ms)) as connection:
         try:
-            connection.read_only = True
-            connection.row_factory = dict_row
-            connection.execute(read("page/limits"), {"timeout_ms": timeout_ms})
             yield connection
         except (errors.UndefinedTable, errors.InvalidSchemaName, errors.UndefinedColumn) as error:
             connection.rollback()
@@ -55,9 +53,9 @@ def reading(connect: Connect, timeout_ms: int = TIMEOUT_MS) -> Iterator[Connecti
             raise _unreachable(error) from error
 
 
-def _opened(connect: Connect) -> psycopg.Connection[Any]:
+def _opened(connect: Connect, timeout_ms: int) -> Connection:
     try:
-        return connect()
+        return opened_to_read(connect, "page/limits", timeout_ms=timeout_ms)
     except ConfigError as error:
         msg = f"{error}."
         raise Unavailable(msg, "no_connection") from error

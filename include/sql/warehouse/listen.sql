@@ -1,0 +1,2 @@
+-- A session that is ours alone hears this between our statements.
+listen {channel}
