@@ -7,9 +7,10 @@ byte a second would hold a task for ever. A watchdog cuts the connection at the 
 from __future__ import annotations
 
 import ipaddress
+import re
+import ssl
 import threading
 import time
-import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -20,13 +21,18 @@ from requests.auth import AuthBase
 from urllib3.exceptions import HTTPError
 
 from intra42.api.deadline import DeadlineAdapter, Watchdog
-from intra42.errors import ApiTimeout, FatalApiError, RetriableApiError
+from intra42.api.encodings import check_size, decoded
+from intra42.errors import ApiError, ApiTimeout, ConfigError, FatalApiError, RetriableApiError
 
 USER_AGENT = "intra42/0.1.0"
 CONNECT_TIMEOUT_S = 10.0
-MAX_BODY = 32 * 1024 * 1024
 _CHUNK = 64 * 1024
-_GZIP = 16 + zlib.MAX_WBITS
+_TUNNEL = re.compile(r"Tunnel connection failed: (\d{3})")
+_UNUSABLE = (
+    requests.exceptions.InvalidSchema,
+    requests.exceptions.InvalidURL,
+    requests.exceptions.MissingSchema,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +105,7 @@ class Transport:
         adapter = mounted if isinstance(mounted, DeadlineAdapter) else DeadlineAdapter()
         session.mount(self.base_url, adapter)
         # A proxy of the environment cannot reach this machine's own loopback.
-        session.trust_env = not _is_loopback(self.base_url)
+        session.trust_env = not is_loopback(self.base_url)
         self._sessions.append(session)
         self._own.line = session, adapter
         return session, adapter
@@ -122,7 +128,8 @@ class Transport:
         Raises:
             ApiTimeout: no complete answer in time.
             RetriableApiError: no connection, or an answer that is cut or does not decompress.
-            FatalApiError: an answer larger than `MAX_BODY`.
+            FatalApiError: an answer larger than `MAX_BODY`; or this machine's certificates or
+                proxy do not let us ask.
         """
         query = urlencode(params or {}, safe="[],:")
         session, adapter = getattr(self._own, "line", None) or self._use(requests.Session())
@@ -169,43 +176,68 @@ def _read(response: requests.Response, label: str) -> bytes:
     size = 0
     for piece in response.raw.stream(_CHUNK, decode_content=False):
         size += len(piece)
-        _check_size(size, label)
+        check_size(size, label)
         pieces.append(piece)
-    body = b"".join(pieces)
-    encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
-    if not body or encoding in {"", "identity"}:
-        return body
-    if encoding not in {"gzip", "x-gzip"}:
-        message = f"{label}: expected gzip, got Content-Encoding {encoding[:20]!r}"
-        raise RetriableApiError(message)
-    decoder = zlib.decompressobj(_GZIP)
-    try:
-        body = decoder.decompress(body, MAX_BODY + 1)
-    except zlib.error as error:
-        message = f"{label}: the compressed answer is damaged ({error})"
-        raise RetriableApiError(message) from None
-    _check_size(len(body), label)
-    if not decoder.eof:
-        message = f"{label}: the compressed answer is cut"
-        raise RetriableApiError(message)
-    return body
+    return decoded(b"".join(pieces), response.headers.get("Content-Encoding", ""), label)
 
 
-def _check_size(size: int, label: str) -> None:
-    if size > MAX_BODY:
-        message = f"{label}: the answer is larger than {MAX_BODY >> 20} MB"
-        raise FatalApiError(message)
-
-
-def _network_error(error: Exception, label: str, timeout_s: float) -> RetriableApiError:
+def _network_error(error: Exception, label: str, timeout_s: float) -> ApiError:
     """Return our error for one of `requests` or urllib3, whose own texts repeat the whole URL."""
     if isinstance(error, requests.ConnectTimeout):
         return ApiTimeout(f"{label}: no connection within {CONNECT_TIMEOUT_S:g} s")
-    names = {type(part).__name__ for part in _causes(error)}
+    causes = _causes(error)
+    names = {type(part).__name__ for part in causes}
     if names & {"ReadTimeout", "ReadTimeoutError", "TimeoutError"}:
         return ApiTimeout(f"{label}: no answer for {timeout_s:g} s")
-    cause = type(_causes(error)[-1]).__name__
-    return RetriableApiError(f"{label}: no connection or a cut answer ({cause})")
+    preset = _preset(error, causes)
+    if preset is not None:
+        message, is_final = preset
+        return (FatalApiError if is_final else RetriableApiError)(f"{label}: {message}")
+    return RetriableApiError(
+        f"{label}: no connection or a cut answer ({type(causes[-1]).__name__})"
+    )
+
+
+def _preset(error: Exception, causes: list[BaseException]) -> tuple[str, bool] | None:
+    """Return what is wrong with the certificates or the proxy of this machine, if that is it.
+
+    The flag says whether it stays so until somebody changes it.
+    """
+    if type(error) is OSError or any(map(_is_no_file, causes)):
+        message = (
+            "a file of certificates cannot be read: see that REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE "
+            "and SSLKEYLOGFILE, where they are set, name files that are there and readable"
+        )
+        return message, True
+    if isinstance(error, requests.exceptions.ProxyError):
+        said = _TUNNEL.search(" ".join(map(str, causes)))
+        message = (
+            f"the proxy refuses us{f' with {said[1]}' if said else ''}: look at HTTPS_PROXY, "
+            "ALL_PROXY and NO_PROXY of the environment, and at the login the proxy asks for"
+        )
+        return message, said is not None and said[1].startswith("4")
+    for cause in causes:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            message = (
+                f"the certificate of the server is not trusted ({cause.verify_message}): check the "
+                "host of the connection intra42_api, and let REQUESTS_CA_BUNDLE name a file with "
+                "the certificate of its issuer, where that is your own"
+            )
+            return message, True
+    if isinstance(error, _UNUSABLE):
+        message = (
+            "the address or the proxy cannot be used: look at the host of the connection "
+            "intra42_api, and at HTTPS_PROXY and ALL_PROXY of the environment"
+        )
+        return message, True
+    return None
+
+
+def _is_no_file(cause: BaseException) -> bool:
+    """Tell whether `cause` is about a file: one that is not there, or holds no certificate."""
+    return isinstance(cause, FileNotFoundError | IsADirectoryError) or (
+        isinstance(cause, ssl.SSLError) and cause.library in {"PEM", "X509"}
+    )
 
 
 def _causes(error: BaseException) -> list[BaseException]:
@@ -219,9 +251,24 @@ def _causes(error: BaseException) -> list[BaseException]:
     return chain
 
 
-def _is_loopback(base_url: str) -> bool:
-    host = urlsplit(base_url).hostname or ""
+def is_loopback(base_url: str) -> bool:
+    """Tell whether the address is this machine's own, which nobody else can listen to."""
     try:
-        return ipaddress.ip_address(host).is_loopback
+        host = urlsplit(base_url).hostname or ""
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
-        return host == "localhost"
+        return False
+
+
+def refuse_clear_text(base_url: str, connection: str = "intra42_api") -> None:
+    """Refuse an address to which secret and token would go for everybody on the way to read.
+
+    Raises:
+        ConfigError: it is http:// and not of this machine.
+    """
+    if urlsplit(base_url).scheme != "https" and not is_loopback(base_url):
+        message = (
+            f"The Airflow connection {connection}: to {base_url} the client secret and the token "
+            "would go in clear text; write https:// (http:// is for localhost, 127.0.0.1 and ::1)"
+        )
+        raise ConfigError(message)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import math
 import re
@@ -21,9 +20,11 @@ from intra42.api.application import ask
 from intra42.api.client import IntraClient
 from intra42.api.limiter import PostgresLimiter
 from intra42.api.pagination import Page, keyset
+from intra42.api.transport import is_loopback, refuse_clear_text
 from intra42.errors import ConfigError, Intra42Error
 from intra42.sync.schema import migrate
 from intra42.sync.session import ApiSettings
+from intra42.warehouse import opened
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
@@ -79,7 +80,7 @@ class Intra42Hook(BaseHook):
         return settings_of(connection)
 
     def connect(self) -> psycopg.Connection[Any]:
-        """Open a connection to the warehouse.
+        """Open a connection to the warehouse, as Airflow does; `intra42.warehouse` readies it.
 
         Raises:
             ConfigError: the Airflow connection is missing, or not one psycopg 3 can open.
@@ -90,7 +91,7 @@ class Intra42Hook(BaseHook):
     @cached_property
     def _warehouse(self) -> PostgresHook:
         # One for all connections: each would ask Airflow for the same login again.
-        return PostgresHook(postgres_conn_id=self.intra42_db_conn_id)
+        return warehouse_hook(self.intra42_db_conn_id)
 
     def get_conn(self) -> IntraClient:
         """Return a client that shares the limiter and the token with all workers."""
@@ -108,8 +109,7 @@ class Intra42Hook(BaseHook):
 
     def _limiter(self) -> PostgresLimiter:
         settings = self.settings
-        with closing(self.connect()) as connection:
-            connection.autocommit = True
+        with closing(opened(self.connect)) as connection:
             # The mirror's own DAGs may never have run in this warehouse.
             migrate(connection)
         return PostgresLimiter(
@@ -146,6 +146,22 @@ class Intra42Hook(BaseHook):
         return True, str(application)
 
 
+def warehouse_hook(name: str, **defaults: Any) -> PostgresHook:
+    """Return Airflow's hook over the connection `name`, whose extra wins over the `defaults`.
+
+    How rows look is our own affair, so a `cursor` of the extra is left out.
+
+    Raises:
+        AirflowException: there is no such connection.
+        ConfigError: its extra is no JSON object.
+    """
+    known = BaseHook.get_connection(name)
+    extra = {**defaults, **_extra(known, '{"sslmode": "verify-full"}')}
+    extra.pop("cursor", None)
+    known.extra = json.dumps(extra)
+    return PostgresHook(postgres_conn_id=name, connection=known)
+
+
 def open_warehouse(name: str, hook: Callable[[], PostgresHook]) -> psycopg.Connection[Any]:
     """Open the Airflow connection `name` to the warehouse through what `hook` returns.
 
@@ -159,6 +175,12 @@ def open_warehouse(name: str, hook: Callable[[], PostgresHook]) -> psycopg.Conne
         message = (
             f"The Airflow connection {name} is missing: create it with type postgres, pointing at "
             "the warehouse database"
+        )
+        raise ConfigError(message) from error
+    except (psycopg.ProgrammingError, AttributeError, TypeError, ValueError) as error:
+        message = (
+            f"The Airflow connection {name}: its extra has what psycopg does not take "
+            f"({' '.join(str(error).split())})"
         )
         raise ConfigError(message) from error
     if not isinstance(connection, psycopg.Connection):
@@ -190,7 +212,9 @@ def settings_of(connection: Connection) -> ApiSettings:
     )
 
 
-def _extra(connection: Connection) -> Mapping[str, Any]:
+def _extra(
+    connection: Connection, example: str = '{"requests_per_second": 2}'
+) -> Mapping[str, Any]:
     # Airflow's own property takes broken JSON for an empty extra.
     text = (connection.extra or "").strip()
     try:
@@ -200,7 +224,7 @@ def _extra(connection: Connection) -> Mapping[str, Any]:
     if not isinstance(extra, dict):
         message = (
             f"The Airflow connection {connection.conn_id}: the extra must be a JSON object such as "
-            '{"requests_per_second": 2}'
+            f"{example}"
         )
         raise ConfigError(message)
     return extra
@@ -210,7 +234,7 @@ def base_url(connection: Connection) -> str:
     """Return scheme, host and port; a scheme and a port in the host field are honoured.
 
     Raises:
-        ConfigError: the host is no address.
+        ConfigError: the host is no address, or one that would be asked in clear text.
     """
     host = (connection.host or "").strip()
     if not host:
@@ -232,17 +256,15 @@ def base_url(connection: Connection) -> str:
     address = parts.netloc
     if connection.port and port is None and connection.port != _PORTS[parts.scheme]:
         address = f"{address}:{connection.port}"
-    return f"{parts.scheme}://{address}{parts.path.rstrip('/')}"
+    url = f"{parts.scheme}://{address}{parts.path.rstrip('/')}"
+    refuse_clear_text(url, str(connection.conn_id))
+    return url
 
 
 def _scheme(connection: Connection, host: str) -> str:
     if connection.schema in {"http", "https"}:
         return str(connection.schema)
-    try:
-        loopback = ipaddress.ip_address(host.split(":")[0]).is_loopback
-    except ValueError:
-        loopback = host.split(":")[0] == "localhost"
-    return "http" if loopback else "https"
+    return "http" if is_loopback(f"//{host}") else "https"
 
 
 def _positive(name: str | None, extra: Mapping[str, Any], key: str, default: float) -> float:

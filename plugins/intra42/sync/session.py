@@ -13,6 +13,7 @@ from intra42 import warehouse
 from intra42.api.auth import PostgresTokens, fetch_token
 from intra42.api.client import IntraClient
 from intra42.api.limiter import PostgresLimiter
+from intra42.api.transport import refuse_clear_text
 from intra42.config import Request, Window
 from intra42.errors import QuotaSpent
 from intra42.statements import read
@@ -39,6 +40,9 @@ class ApiSettings:
     requests_per_hour: int = 1200
     timeout_s: float = 60
     most_in_flight: int = 32  # of one task: enough for 8 requests a second that take 3 seconds
+
+    def __post_init__(self) -> None:
+        refuse_clear_text(self.base_url)
 
     def tokens(self, connect: Connect) -> PostgresTokens:
         """Return the token that all workers share through the warehouse."""

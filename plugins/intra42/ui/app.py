@@ -6,7 +6,6 @@ the right to read both DAGs.
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +17,6 @@ from airflow.api_fastapi.core_api.security import requires_access_dag
 from airflow.models.dag import DagModel
 from airflow.models.dagrun import DagRun
 from airflow.providers.postgres.hooks.postgres import PostgresHook
-from airflow.sdk import BaseHook
 from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
@@ -26,7 +24,7 @@ from sqlalchemy import select
 
 from intra42.dag_factory import INCREMENTAL, NIGHTLY
 from intra42.errors import Unavailable
-from intra42.hooks.intra42 import open_warehouse
+from intra42.hooks.intra42 import open_warehouse, warehouse_hook
 from intra42.ui import figures
 from intra42.ui.warehouse import Connection, reading
 
@@ -62,10 +60,8 @@ def connect() -> psycopg.Connection[Any]:
 
 
 def _impatient() -> PostgresHook:
-    known = BaseHook.get_connection(_WAREHOUSE)
     # Nobody waits two minutes for a picture, as the system does for a host that is silent.
-    known.extra = json.dumps({"connect_timeout": _CONNECT_TIMEOUT_S} | known.extra_dejson)
-    return PostgresHook(postgres_conn_id=_WAREHOUSE, connection=known)
+    return warehouse_hook(_WAREHOUSE, connect_timeout=_CONNECT_TIMEOUT_S)
 
 
 def _figure(of: Callable[[Connection], dict[str, Any]]) -> dict[str, Any]:
