@@ -1,14 +1,22 @@
 from __future__ import annotations
 
+import traceback
+from contextlib import closing
 from datetime import UTC, datetime
 
+import psycopg
 import pytest
 from airflow.sdk import Connection
 
 from intra42.errors import ConfigError
 from intra42.hooks import Intra42Hook
 from intra42.hooks.intra42 import base_url, settings_of
+from intra42.operators import Intra42OpenRunOperator, Intra42SyncOperator
+from intra42.ui.app import connect
+from intra42.ui.warehouse import reading
+from intra42.warehouse import opened
 from tests.dags.stack import Stack
+from tests.unit.airflow.contexts import context
 
 VARIANTS = {
     "intra42://id:secret@": "https://api.intra.42.fr",
@@ -16,12 +24,12 @@ VARIANTS = {
     "intra42://id:secret@api.example.org": "https://api.example.org",
     "intra42://id:secret@api.example.org:8443": "https://api.example.org:8443",
     "intra42://id:secret@https%3A%2F%2Fapi.example.org": "https://api.example.org",
-    "intra42://id:secret@http%3A%2F%2Fapi.example.org%3A8080": "http://api.example.org:8080",
+    "intra42://id:secret@http%3A%2F%2F127.0.0.1%3A8080": "http://127.0.0.1:8080",
     "intra42://id:secret@api.example.org:443": "https://api.example.org",
     "intra42://id:secret@:443": "https://api.intra.42.fr",
     "http://id:secret@127.0.0.1:4242": "http://127.0.0.1:4242",
     "http://id:secret@localhost:4242": "http://localhost:4242",
-    "http://id:secret@api.example.org:8080/http": "http://api.example.org:8080",
+    "http://id:secret@localhost:8080/http": "http://localhost:8080",
     "http://id:secret@api.example.org/https": "https://api.example.org",
     "generic://id:secret@api.example.org": "https://api.example.org",
 }
@@ -40,6 +48,7 @@ def test_a_scheme_and_a_port_are_honoured_and_https_is_the_default(uri: str, url
         (" https://api.intra.42.fr/ ", "https://api.intra.42.fr"),
         ("http://127.0.0.1:8080/", "http://127.0.0.1:8080"),
         ("127.0.0.1:8080", "http://127.0.0.1:8080"),
+        ("[::1]:8080", "http://[::1]:8080"),
     ],
 )
 def test_the_host_field_takes_what_people_paste_into_it(host: str | None, url: str) -> None:
@@ -52,6 +61,20 @@ def test_the_host_field_takes_what_people_paste_into_it(host: str | None, url: s
 def test_a_host_that_is_no_address_is_named(host: str) -> None:
     connection = Connection(conn_id="intra42_api", conn_type="intra42", host=host)
     with pytest.raises(ConfigError, match="The Airflow connection intra42_api: the host"):
+        base_url(connection)
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "intra42://id:secret@http%3A%2F%2Fapi.example.org%3A8080",
+        "http://id:secret@api.example.org:8080/http",
+        "generic://id:secret@10.0.0.7:8080/http",
+    ],
+)
+def test_an_address_that_would_show_the_secret_to_everybody_on_the_way_is_refused(uri: str) -> None:
+    connection = Connection.from_uri(uri, conn_id="my_api")
+    with pytest.raises(ConfigError, match=r"connection my_api: .* in clear text; write https://"):
         base_url(connection)
 
 
@@ -131,6 +154,14 @@ class TestTestConnection:
         assert "401" in message
         assert "wrong-secret-value" not in message
 
+    def test_an_address_in_clear_text_is_reported_before_anything_is_sent(
+        self, stack: Stack
+    ) -> None:
+        stack.api(host="http://192.0.2.1", port=None)
+        worked, message = Intra42Hook().test_connection()
+        assert not worked
+        assert "in clear text; write https://" in message
+
     def test_a_missing_connection_is_reported(self, stack: Stack) -> None:
         assert Intra42Hook("other_api").test_connection() == (
             False,
@@ -165,3 +196,59 @@ class TestPages:
             "where datname = current_database() and pid <> pg_backend_pid()"
         )
         assert stack.value(others) == 0
+
+
+class TestWarehouse:
+    @pytest.mark.parametrize("cursor", ["dictcursor", "namedtuplecursor", "realdictcursor"])
+    def test_how_rows_look_is_not_for_the_connection_to_say(
+        self, stack: Stack, cursor: str
+    ) -> None:
+        stack.warehouse(extra={"cursor": cursor, "prepare_threshold": 0, "autocommit": True})
+        for _ in range(2):
+            Intra42OpenRunOperator(task_id="open_run").execute(context(task_id="open_run"))
+        for name in ("cursus", "campuses"):
+            Intra42SyncOperator(task_id=name, resource=name).execute(context(task_id=name))
+        assert stack.value("select count(*) from intra42.cursus") > 0
+        with reading(connect) as opened:
+            assert opened.execute("select 1 as one").fetchone() == {"one": 1}
+
+    def test_what_the_extra_presets_for_the_session_is_taken_back(self, stack: Stack) -> None:
+        options = "-c datestyle=German -c search_path=public -c timezone=Asia/Tokyo"
+        stack.warehouse(extra={"options": options, "client_encoding": "LATIN1"})
+        assert list(Intra42Hook().pages("/v2/cursus"))
+        with closing(opened(Intra42Hook().connect)) as connection:
+            assert connection.execute("select '2026-02-01'::timestamptz::text").fetchone() == (
+                "2026-02-01 00:00:00+00",
+            )
+
+    @pytest.mark.parametrize(
+        ("extra", "words"),
+        [
+            ({"charset": "utf8"}, 'invalid connection option "charset"'),
+            ({"context": "x"}, "what psycopg does not take"),
+        ],
+    )
+    def test_an_extra_that_psycopg_does_not_take_is_told_in_one_sentence(
+        self, stack: Stack, extra: dict[str, str], words: str
+    ) -> None:
+        stack.warehouse(extra=extra)
+        with pytest.raises(ConfigError, match="connection intra42_db: its extra") as caught:
+            Intra42Hook().connect()
+        assert words in str(caught.value)
+        assert "\n" not in str(caught.value)
+
+    def test_a_limit_of_the_role_is_a_sentence_without_a_chain_of_tracebacks(
+        self, stack: Stack
+    ) -> None:
+        Intra42OpenRunOperator(task_id="open_run").execute(context(task_id="open_run"))
+        with closing(psycopg.connect(stack.database_url, autocommit=True)) as connection:
+            name = connection.info.dbname
+            connection.execute(f"alter database {name} set default_transaction_read_only = on")
+        task = Intra42SyncOperator(task_id="cursus", resource="cursus")
+        told = context(task_id="cursus")
+        with pytest.raises(psycopg.errors.ReadOnlySqlTransaction) as caught:
+            task.execute(told)
+        assert "let the connection intra42_db lead to the primary" in str(caught.value)
+        assert "\n" not in str(caught.value)
+        assert told["ti"].pushed["failure"].startswith("cursus, run run1: ")
+        assert "".join(traceback.format_exception(caught.value)).count("Traceback") == 1
