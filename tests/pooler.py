@@ -1,16 +1,26 @@
-"""A pooler in front of PostgreSQL, as PgBouncer is one: it hands its sessions out in turn."""
+"""Poolers in front of PostgreSQL, which hand out its sessions in turn: our own, and PgBouncer.
+
+Ours needs nothing to be installed, and chooses its sessions in more than one order.
+"""
 
 from __future__ import annotations
 
 import secrets
+import shutil
 import socket
 import struct
+import subprocess
+import tempfile
 import threading
+import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from urllib.parse import urlsplit
+
+from dev.postgres import _unprivileged, free_port
 
 _SSL, _GSS, _CANCEL = 80877103, 80877104, 80877102
 
@@ -180,3 +190,46 @@ def pooler(url: str, mode: str, *, newest_first: bool = True) -> Iterator[Pooler
         finally:
             listener.shutdown(socket.SHUT_RDWR)
             served.close()
+
+
+@contextmanager
+def pgbouncer(url: str, mode: str) -> Iterator[str]:
+    """Serve `url` through PgBouncer, which has to be installed; yield its own URL."""
+    parts, port = urlsplit(url), free_port()
+    user = _unprivileged()
+    with tempfile.TemporaryDirectory(prefix="intra42-pgbouncer-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        database = parts.path.lstrip("/")
+        (folder / "pgbouncer.ini").write_text(
+            "[databases]\n"
+            f"{database} = host={parts.hostname} port={parts.port} user={parts.username}\n"
+            "[pgbouncer]\n"
+            f"listen_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n"
+            f"auth_type = any\npool_mode = {mode}\ndefault_pool_size = 5\n"
+        )
+        program = shutil.which("pgbouncer") or "/usr/sbin/pgbouncer"
+        process = subprocess.Popen(
+            [program, "-q", str(folder / "pgbouncer.ini")],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            **user,
+        )
+        try:
+            _await(port)
+            yield parts._replace(netloc=f"{parts.username}@127.0.0.1:{port}").geturl()
+        finally:
+            process.kill()
+            process.wait()
+
+
+def _await(port: int) -> None:
+    deadline = time.monotonic() + 20
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+        except OSError:
+            assert time.monotonic() < deadline, "PgBouncer does not listen"
+            time.sleep(0.05)
+        else:
+            return

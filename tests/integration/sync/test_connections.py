@@ -6,6 +6,7 @@ like before our first statement.
 
 from __future__ import annotations
 
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -28,7 +29,7 @@ from intra42.sync.work import Identity, Work
 from intra42.ui.warehouse import reading
 from tests.harness import INCREMENTAL, NIGHTLY, Mirror
 from tests.integration.sync import worlds
-from tests.pooler import pooler
+from tests.pooler import pgbouncer, pooler
 
 ROLE = "somebody"
 
@@ -501,6 +502,24 @@ def test_the_page_reads_through_a_pooler_and_leaves_nothing_in_its_sessions(
                 assert connection.execute("select 1 as one").fetchone() == {"one": 1}
         with closing(psycopg.connect(front.url)) as other:
             assert other.execute("show statement_timeout").fetchone() == ("0",)
+
+
+@pytest.mark.skipif(shutil.which("pgbouncer") is None, reason="PgBouncer is not installed")
+@pytest.mark.parametrize("mode", ["session", "transaction", "statement"])
+def test_pgbouncer_is_no_trouble_in_session_mode_and_refused_in_others(
+    fresh: Callable[..., Mirror], mode: str
+) -> None:
+    mirror = fresh(worlds.town, campus_ids=[1])
+    with pgbouncer(mirror.database_url, mode) as url:
+        mirror.__dict__["connect"] = lambda: psycopg.connect(url)
+        if mode == "session":
+            mirror.nightly()
+            mirror.incremental()
+            assert mirror.differences() == []
+        else:
+            with pytest.raises(ConfigError, match="pool_mode = session"):
+                mirror.nightly()
+            assert mirror.sim.ledger.requests() == []
 
 
 # What it costs.
