@@ -17,9 +17,10 @@ from cryptography.fernet import Fernet, InvalidToken
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from intra42 import statements, warehouse
+from intra42 import statements
 from intra42.api.oauth import LABEL, Token, fetch_token
 from intra42.errors import RetriableApiError
+from intra42.warehouse import opened
 
 __all__ = ["MemoryTokens", "PostgresTokens", "Token", "TokenSource", "fetch_token"]
 
@@ -109,7 +110,7 @@ class PostgresTokens:
         """Forget the token here, and in the warehouse if it is still the stored one."""
         if token == self._value:
             self._value = ""
-        with closing(warehouse.opened(self._connect)) as connection:
+        with closing(opened(self._connect)) as connection:
             stored = self._read(connection)
             if stored is not None and stored[0] == token:
                 self._run(connection, "token_forget", token=stored[2])
@@ -118,7 +119,7 @@ class PostgresTokens:
         self._value, self._until = value, time.monotonic() + seconds
 
     def _load(self) -> tuple[str, float]:
-        with closing(warehouse.opened(self._connect)) as connection:
+        with closing(opened(self._connect)) as connection:
             stored = self._read(connection)
             if stored is None:
                 stored = self._renew(connection)

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 import psycopg
 
-from intra42 import statements, warehouse
+from intra42 import statements
 from intra42.api.pace import (
     LocalLimiter,
     announced,
@@ -26,6 +26,7 @@ from intra42.api.pace import (
     until_next_hour,
 )
 from intra42.api.responses import read_date, whole_number
+from intra42.warehouse import opened
 
 __all__ = ["Limiter", "LocalLimiter", "PostgresLimiter"]
 
@@ -232,5 +233,5 @@ class PostgresLimiter:
 
     def _open(self) -> psycopg.Connection[Any]:
         if self._connection is None or self._connection.closed:
-            self._connection = warehouse.opened(self._connect, "api/limits")
+            self._connection = opened(self._connect, "api/limits")
         return self._connection
