@@ -88,8 +88,7 @@ def _apply(connection: Connection, name: str) -> bool:
         try:
             if not connection.execute(read("state/begin_migration"), {"name": name}).rowcount:
                 return False
-            # Several statements, which psycopg would prepare as one after a few attempts.
-            connection.execute(read(f"migrations/{name}"), prepare=False)
+            connection.execute(read(f"migrations/{name}"))
         except errors.LockNotAvailable as error:
             message = (
                 f"migration {name} waited for a lock in vain: {error}. Another session uses a "
