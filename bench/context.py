@@ -87,7 +87,10 @@ class Context:
     # Databases.
 
     def fresh_database(self, name: str, template: str | None = None) -> str:
-        """Make the database anew, as a copy of `template` if that is given; return its URL."""
+        """Make the database anew, as a copy of `template` if that is given; return its URL.
+
+        It goes on command lines, which all users of the machine see: the password is not in it.
+        """
         with psycopg.connect(self.stack.postgres.url(), autocommit=True) as connection:
             connection.execute(
                 sql.SQL("drop database if exists {} with (force)").format(sql.Identifier(name))
@@ -96,7 +99,7 @@ class Context:
             if template:
                 make += sql.SQL(" template {}").format(sql.Identifier(template))
             connection.execute(make)
-        return self.stack.postgres.url(name)
+        return self.stack.postgres.public_url(name)
 
     def drop_database(self, name: str) -> None:
         with psycopg.connect(self.stack.postgres.url(), autocommit=True) as connection:

@@ -87,7 +87,7 @@ class Night:
             postgres.start()
             _hasten(postgres)
             postgres.ensure_database(_DATABASE)
-            self.database_url = postgres.url(_DATABASE)
+            self.database_url = postgres.public_url(_DATABASE)
             stack.enter_context(self.sim)
             self._time = stack.enter_context(
                 Timekeeper(self._clock, folder, self.database_url, WAY_BACK)

@@ -27,6 +27,7 @@ from dev.settings import (
     STATE,
     AirflowSecrets,
     airflow_environment,
+    private_folder,
     process_environment,
     write_private,
 )
@@ -249,7 +250,7 @@ class AirflowStack:
 
     def __enter__(self) -> Self:
         """Stop what an earlier start left behind, then start PostgreSQL."""
-        self.state.mkdir(parents=True, exist_ok=True)
+        self._close_to_others()
         self._lock = self._take_over()
         try:
             data = self.state / "postgres"
@@ -275,13 +276,27 @@ class AirflowStack:
         """Stop everything."""
         self.stop()
 
+    def _close_to_others(self) -> None:
+        """Keep the other users of the machine out of databases, secrets and logs.
+
+        Where we are root, PostgreSQL's own user has to pass on the way to its data.
+        """
+        private_folder(self.state)
+        if os.geteuid() == 0:
+            self.state.chmod(0o711)
+        for folder in (self.home, self.processes.records, self.logs):
+            private_folder(folder)
+
     def _take_over(self) -> IO[str]:
         """Lock the state folder for this process.
 
         Raises:
             AlreadyRunning: A living process holds the lock.
         """
-        lock = (self.state / "lock").open("a+")
+        path = self.state / "lock"
+        path.touch(mode=0o600)
+        path.chmod(0o600)  # who can read it could hold it
+        lock = path.open("a+")
         deadline = time.monotonic() + _TAKEOVER_TIMEOUT_S
         while True:
             try:

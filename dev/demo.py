@@ -18,11 +18,11 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Protocol
 
-from dev.airflow import AirflowStack, AlreadyRunning
+from dev.airflow import WAREHOUSE_DATABASE, AirflowStack, AlreadyRunning
 from dev.demo_campus import RealCampus, SimulatedCampus
 from dev.processes import ComponentDied
 from dev.report import Progress, failed_tasks, requests_used, table_report
-from dev.settings import ADMIN, ROOT, STATE, IntraAccount, read_dotenv
+from dev.settings import ADMIN, ROOT, STATE, IntraAccount, is_open_to_others, read_dotenv
 
 NIGHTLY = "intra42_nightly"
 INCREMENTAL = "intra42_incremental"
@@ -143,7 +143,10 @@ def mirror(stack: AirflowStack, campus: Campus) -> bool:
 
 def demo(options: argparse.Namespace) -> int:
     """Start everything, run, report, stay until Ctrl-C or stop; return the exit status."""
-    account = IntraAccount.find(os.environ, read_dotenv(ROOT / ".env"))
+    dotenv = ROOT / ".env"
+    account = IntraAccount.find(os.environ, read_dotenv(dotenv))
+    if is_open_to_others(dotenv):
+        say("other users of this machine can read the secrets in .env: `chmod 600 .env`")
     with ExitStack() as exits:
         say(f"starting PostgreSQL, state in {options.state}")
         stack = exits.enter_context(
@@ -179,9 +182,8 @@ def demo(options: argparse.Namespace) -> int:
 def print_login(stack: AirflowStack) -> None:
     """Print where the UI is and how to get in."""
     print(f"Airflow: {stack.base_url}  user {ADMIN}, password {stack.keys.admin_password}")
-    print(
-        f"Warehouse: {stack.warehouse_url}  (`make psql` opens it)  Logs: {stack.logs}", flush=True
-    )
+    warehouse = stack.postgres.public_url(WAREHOUSE_DATABASE)
+    print(f"Warehouse: {warehouse}  (`make psql` opens it)  Logs: {stack.logs}", flush=True)
 
 
 def say(line: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import selectors
 import subprocess
 import sys
@@ -16,10 +17,12 @@ import requests
 from dev.airflow import AirflowStack
 from dev.processes import ComponentDied
 from dev.settings import ROOT, IntraAccount, process_environment, write_private
+from dev.simulator.control import KEY_HEADER
 
 _SIMULATOR = ("-m", "dev.simulator", "--world", "campus", "--port", "0")
-# The demo is to be over in minutes: only the real API's limits are worth waiting for.
-_LIMITS = ("--limit-second", "50", "--limit-hour", "100000")
+# The first load is to be over in a minute; what comes after it keeps the limits of the real API.
+_LOADING = {"per_second": 50, "per_hour": 100_000}
+_LIVING = {"per_second": 2, "per_hour": 1200}
 _START_TIMEOUT_S = 60.0
 _QUARTER = timedelta(minutes=15)
 
@@ -53,6 +56,7 @@ class SimulatedCampus:
 
     def __init__(self, stack: AirflowStack) -> None:
         self._stack = stack
+        self._key = secrets.token_hex(24)
         self._file = stack.state / "simulator.json"
         now = datetime.now(UTC).isoformat(timespec="seconds")
         self._history: dict[str, Any] = {"began": now, "now": now, "events": []}
@@ -60,8 +64,8 @@ class SimulatedCampus:
             self._history = json.loads(self._file.read_text())
         process = stack.processes.start(
             "simulator",
-            [sys.executable, *_SIMULATOR, *_LIMITS, "--clock", self._history["began"]],
-            process_environment({}),
+            [sys.executable, *_SIMULATOR, *_limits(), "--clock", self._history["began"]],
+            process_environment({"SIMULATOR_CONTROL_KEY": self._key}),
             stdout=subprocess.PIPE,
             cwd=ROOT,
         )
@@ -72,11 +76,12 @@ class SimulatedCampus:
             "host": self._url,
             "login": answer["client_id"],
             "password": answer["client_secret"],
-            "extra": {"requests_per_second": 50, "requests_per_hour": 100_000},
+            "extra": {f"requests_{unit}": limit for unit, limit in _LOADING.items()},
         }
         self.config = {"campus_ids": [answer["campus_id"]]}
         self._session = requests.Session()
         self._session.trust_env = False
+        self._session.headers[KEY_HEADER] = self._key
         for event in self._history["events"]:
             self._post("clock", {"set": event["at"]})
             self._post("mutate", {"name": event["name"], "args": event["args"]})
@@ -87,6 +92,7 @@ class SimulatedCampus:
 
         Students come and go, some finish projects, which moves their levels without a trace, and
         some earn achievements. Coalition scores move silently too; they are the nightly's.
+        From then on the API gives what it gives everybody.
         """
         with psycopg.connect(self._stack.warehouse_url) as connection:
             found = connection.execute(
@@ -102,6 +108,7 @@ class SimulatedCampus:
             self._happen("earn_achievement", user_id=user_id)
         now = datetime.fromisoformat(self._history["now"])
         self._set_clock((now + _QUARTER).isoformat())
+        self._post("limits", _LIVING)
 
     def _happen(self, name: str, **arguments: Any) -> None:
         event = {"at": self._history["now"], "name": name, "args": arguments}
@@ -124,7 +131,14 @@ class SimulatedCampus:
         """Return where the mirror differs from the simulator's truth."""
         from dev.verify import compare_url
 
-        return compare_url(warehouse_url, self._url, self.config)
+        return compare_url(warehouse_url, self._url, self.config, control_key=self._key)
+
+
+def _limits() -> list[str]:
+    return [
+        *("--limit-second", str(_LOADING["per_second"])),
+        *("--limit-hour", str(_LOADING["per_hour"])),
+    ]
 
 
 def _first_line(process: subprocess.Popen[bytes], stack: AirflowStack) -> bytes:

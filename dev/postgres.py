@@ -6,26 +6,33 @@ folder and leaves the server running after a crash of the process that started i
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import importlib.util
 import os
 import pwd
+import secrets
 import shutil
 import socket
+import stat
 import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import psutil
 
 _SYSTEM_USER = "pgserver"
 _STOP_TIMEOUT_S = 60.0
 # Where things go that must be readable by the system user when the checkout is not.
-_PUBLIC = Path("/var/tmp")  # noqa: S108 (folders in it are checked to be root's)
+_PUBLIC = Path("/var/tmp")  # noqa: S108 (folders in it are checked to be ours)
+_LOCK = "intra42-lock"
+_SUPERUSER = "postgres"
+_PASSWORD_FILE = "pgpass"  # noqa: S105 (its name)
 _SETTINGS = (
     "-c fsync=off -c synchronous_commit=off -c full_page_writes=off "
     "-c max_connections=200 -c max_wal_size=2GB"
@@ -52,7 +59,8 @@ def bindir(version: int = 18) -> Path:
 @contextmanager
 def _one_at_a_time() -> Iterator[None]:
     """Keep other processes out of what is done to the machine: tests start several servers."""
-    folder = os.open(_PUBLIC, os.O_RDONLY)
+    # In a folder of our own: anybody may hold a lock on what they can read.
+    folder = os.open(_own_folder(_PUBLIC / _LOCK, 0o700), os.O_RDONLY)
     try:
         fcntl.flock(folder, fcntl.LOCK_EX)
         yield
@@ -81,20 +89,27 @@ def _open_to_others(path: Path) -> bool:
     return all(folder.stat().st_mode & 0o001 for folder in existing)
 
 
-def _public_folder(original: Path) -> Path:
-    """Return the folder in a public place that stands in for `original`, made by root alone.
+def _own_folder(folder: Path, mode: int) -> Path:
+    """Return `folder`, whose name others can guess, once it is known to be a folder of ours.
 
     Raises:
         RuntimeError: Somebody else has put something under that name.
     """
-    digest = hashlib.sha256(str(original.resolve()).encode()).hexdigest()[:12]
-    folder = _PUBLIC / f"intra42-{digest}"
-    folder.mkdir(mode=0o755, exist_ok=True)
-    folder.chmod(0o755)
-    if folder.is_symlink() or folder.stat().st_uid != os.geteuid():
-        message = f"{folder} is needed by {original}, but was made by another user: remove it"
+    with contextlib.suppress(FileExistsError):
+        folder.mkdir(mode=mode)
+    # Looked at before it is touched: a link would lead us to change somebody else's folder.
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
+        message = f"{folder} is needed by us, but was made by another user: remove it"
         raise RuntimeError(message)
+    folder.chmod(mode)
     return folder
+
+
+def _public_folder(original: Path) -> Path:
+    """Return the folder in a public place that stands in for `original`."""
+    digest = hashlib.sha256(str(original.resolve()).encode()).hexdigest()[:12]
+    return _own_folder(_PUBLIC / f"intra42-{digest}", 0o755)
 
 
 def _public_binaries(folder: Path) -> Path:
@@ -124,7 +139,10 @@ def _copy_binaries(package: Path, public: Path) -> None:
 
 
 class Postgres:
-    """One server on loopback TCP with its data in `folder`; superuser `postgres`, no password.
+    """One server on loopback TCP with its data in `folder`, which its owner alone may enter.
+
+    Every user of the machine reaches loopback, and a superuser of the server runs programs as its
+    owner: `postgres` has a random password, kept beside the data.
 
     As root in a folder closed to other users, the data live in a public place instead (readable
     by PostgreSQL's user alone), for as long as `folder` exists.
@@ -150,12 +168,12 @@ class Postgres:
             folder.mkdir(parents=True)
         return public / "data"
 
-    def _run(self, program: str, *arguments: str) -> None:
+    def _run(self, program: str, *arguments: str, text: str = "") -> None:
         command = [str(self._bin / program), *arguments]
         done = subprocess.run(
             command,
             check=False,
-            stdin=subprocess.DEVNULL,
+            input=text,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -174,6 +192,8 @@ class Postgres:
             self.stop("immediate")
         else:
             (self.folder / "postmaster.pid").unlink(missing_ok=True)
+        if not self.password_file.exists():
+            self._close()
         try:
             self._start()
         except RuntimeError:
@@ -191,10 +211,39 @@ class Postgres:
         builtin = ("--locale-provider=builtin", "--builtin-locale=C.UTF-8")
         self._run(
             "initdb",
-            *("-D", str(self.folder), "-U", "postgres", "-A", "trust"),
+            # Nobody gets in before `_close` has set the password.
+            *("-D", str(self.folder), "-U", _SUPERUSER, "-A", "reject"),
             *("-E", "UTF8", "--locale=C", "-N"),
             *(builtin if self._version >= 17 else ()),
         )
+
+    def _close(self) -> None:
+        """Give the superuser a new password, without which nobody gets in any more.
+
+        Neither a command line nor a log shows it. Nobody guesses it, so that one round of hashing
+        is enough: by default each connection would cost 4096.
+        """
+        password = secrets.token_hex(24)
+        statements = (
+            "set scram_iterations = 1",
+            f"alter role {_SUPERUSER} password '{password}'",
+        )
+        self._run(
+            "postgres",
+            *("--single", "-D", str(self.folder), "-c", "log_statement=none", "postgres"),
+            text="".join(f"{statement};\n" for statement in statements),
+        )
+        self._write("pg_hba.conf", "host all,replication all 127.0.0.1/32 scram-sha-256\n")
+        self._write(_PASSWORD_FILE, f"*:*:*:{_SUPERUSER}:{password}\n")
+
+    def _write(self, name: str, text: str) -> None:
+        fresh = self.folder / f"{name}.new"
+        fresh.unlink(missing_ok=True)
+        fresh.touch(mode=0o600)
+        fresh.write_text(text)
+        if self._as_user:
+            os.chown(fresh, self._as_user["user"], self._as_user["group"])
+        fresh.replace(self.folder / name)
 
     def _start(self) -> None:
         # pg_ctl inherits our stdout to the server unless a log file is named with -l.
@@ -238,9 +287,23 @@ class Postgres:
                 raise RuntimeError(message)
             time.sleep(0.05)
 
+    @property
+    def password_file(self) -> Path:
+        """The file with the superuser's password, as libpq reads it (`passfile`)."""
+        return self.folder / _PASSWORD_FILE
+
     def url(self, database: str = "postgres") -> str:
-        """Return a libpq URL of `database`."""
-        return f"postgresql://postgres@127.0.0.1:{self.port}/{database}"
+        """Return a libpq URL of `database`, password included: nothing to print."""
+        password = self.password_file.read_text().rsplit(":", 1)[-1].strip()
+        return f"postgresql://{_SUPERUSER}:{password}@127.0.0.1:{self.port}/{database}"
+
+    def public_url(self, database: str = "postgres") -> str:
+        """Return a libpq URL that everybody may see and only those who may read the password use.
+
+        On a command line, every user of the machine sees it.
+        """
+        file = quote(str(self.password_file), safe="")
+        return f"postgresql://{_SUPERUSER}@127.0.0.1:{self.port}/{database}?passfile={file}"
 
     def ensure_database(self, database: str) -> None:
         """Create `database` unless it exists."""

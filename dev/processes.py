@@ -56,7 +56,10 @@ class Processes:
         stdout: IO[bytes] | int | None = None,
         cwd: Path | None = None,
     ) -> subprocess.Popen[bytes]:
-        """Start `command` in a session of its own; output goes to `logs`/`name`.log."""
+        """Start `command` in a session of its own; output goes to `logs`/`name`.log.
+
+        What it writes is for its owner alone.
+        """
         self.records.mkdir(parents=True, exist_ok=True)
         self.logs.mkdir(parents=True, exist_ok=True)
         with (self.logs / f"{name}.log").open("wb") as log:
@@ -67,6 +70,7 @@ class Processes:
                 stderr=log,
                 env=dict(environment),
                 cwd=cwd,
+                umask=0o077,
                 start_new_session=True,
             )
         self._running[name] = process

@@ -29,7 +29,9 @@ class NoWarehouse(RuntimeError):
 
 @contextmanager
 def warehouse(state: Path) -> Iterator[str]:
-    """Yield the libpq URL of the warehouse in a demo's state folder; start its server if need be.
+    """Yield a libpq URL of the warehouse in a demo's state folder; start its server if need be.
+
+    It goes on psql's command line: the password is not in it.
 
     Raises:
         NoWarehouse: no demo has been started there, or it is starting just now.
@@ -40,13 +42,13 @@ def warehouse(state: Path) -> Iterator[str]:
         raise NoWarehouse(message)
     try:
         with AirflowStack(state=state, say=_say) as stack:
-            yield stack.warehouse_url
+            yield stack.postgres.public_url(WAREHOUSE_DATABASE)
     except AlreadyRunning:
         port = Postgres(data).listening_port()
         if port is None:
             message = "the demo is starting: try again in a moment"
             raise NoWarehouse(message) from None
-        yield Postgres(data, port=port).url(WAREHOUSE_DATABASE)
+        yield Postgres(data, port=port).public_url(WAREHOUSE_DATABASE)
 
 
 def _say(line: str) -> None:

@@ -64,6 +64,13 @@ class AirflowSecrets:
             return generated
 
 
+def private_folder(folder: Path) -> Path:
+    """Return `folder`, made if need be, which its owner alone may enter from now on."""
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o700)
+    return folder
+
+
 def write_private(path: Path, text: str) -> None:
     """Replace the content of `path`, readable by its owner alone, in one step."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -72,6 +79,11 @@ def write_private(path: Path, text: str) -> None:
     fresh.touch(mode=0o600)
     fresh.write_text(text)
     fresh.replace(path)
+
+
+def is_open_to_others(file: Path) -> bool:
+    """Tell whether other users of the machine may read or change `file`."""
+    return file.is_file() and bool(file.stat().st_mode & 0o077)
 
 
 def airflow_environment(

@@ -13,6 +13,7 @@ import psycopg
 from psycopg import sql
 from psycopg.rows import dict_row
 
+from dev.simulator.control import KEY_HEADER
 from dev.simulator.truth import Truth, decode
 
 SCHEMA = "intra42"
@@ -54,12 +55,14 @@ def compare_url(
     simulator_url: str,
     config: Mapping[str, Any],
     also_users: Collection[int] = (),
+    control_key: str = "",
 ) -> list[str]:
     """Do the same for a database and a simulator that are reached by their addresses."""
     facts = {"config": json.dumps(dict(config)), "also_users": json.dumps(sorted(also_users))}
     query = urllib.parse.urlencode(facts)
     address = f"{simulator_url.rstrip('/')}/_sim/truth?{query}"
-    with urllib.request.urlopen(address, timeout=600) as answer:  # noqa: S310
+    request = urllib.request.Request(address, headers={KEY_HEADER: control_key})  # noqa: S310
+    with urllib.request.urlopen(request, timeout=600) as answer:  # noqa: S310
         truth = decode(json.load(answer))
     with psycopg.connect(database_url) as connection:
         return compare(connection, truth)

@@ -11,7 +11,9 @@ import json
 import resource
 import sys
 import time
+from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 
 def main() -> None:
@@ -59,8 +61,7 @@ def main() -> None:
     pipeline = dlt.pipeline(
         pipeline_name="bench",
         pipelines_dir=options.state,
-        # It insists on a password; the embedded server asks for none.
-        destination=dlt.destinations.postgres(options.database.replace("@", ":none@", 1)),
+        destination=dlt.destinations.postgres(_with_password(options.database)),
         dataset_name="dlt",
     )
     pipeline.run(source).raise_on_failed_jobs()
@@ -76,6 +77,14 @@ def main() -> None:
         "version": dlt.__version__,
     }
     print(json.dumps(facts), flush=True)
+
+
+def _with_password(url: str) -> str:
+    """Return `url` with the password of its `passfile`: dlt insists on one in the URL."""
+    parts = urlsplit(url)
+    (file,) = parse_qs(parts.query)["passfile"]
+    password = Path(file).read_text().rsplit(":", 1)[-1].strip()
+    return parts._replace(netloc=parts.netloc.replace("@", f":{password}@"), query="").geturl()
 
 
 if __name__ == "__main__":

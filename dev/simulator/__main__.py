@@ -1,9 +1,13 @@
-"""Run the simulator as a process: `python -m dev.simulator --world campus --port 0`."""
+"""Run the simulator as a process: `python -m dev.simulator --world campus --port 0`.
+
+With SIMULATOR_CONTROL_KEY in its environment, only who sends that key may move the world.
+"""
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import signal
 import threading
 from datetime import UTC, datetime
@@ -42,6 +46,7 @@ def main() -> None:
         start if start.tzinfo else start.replace(tzinfo=UTC),
         running=options.running or not options.clock,
         port=options.port,
+        control_key=os.environ.get("SIMULATOR_CONTROL_KEY"),
     )
     if options.latency:
         simulator.faults.add("slow", times=None, seconds=options.latency)

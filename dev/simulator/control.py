@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import json
 from typing import Any
 
@@ -12,17 +13,28 @@ from dev.simulator.mutations import MUTATIONS
 from dev.simulator.truth import encode, truth
 from dev.simulator.world import World
 
+KEY_HEADER = "X-Control-Key"
+
 
 class Control:
-    """`/_sim/mutate`, `/_sim/clock`, `/_sim/limits`, `/_sim/ledger` and `/_sim/truth`."""
+    """`/_sim/mutate`, `/_sim/clock`, `/_sim/limits`, `/_sim/ledger` and `/_sim/truth`.
 
-    def __init__(self, world: World, ledger: Ledger, limits: RateLimits) -> None:
+    Where there is a `key`, only who sends it may: every user of the machine reaches loopback.
+    """
+
+    def __init__(
+        self, world: World, ledger: Ledger, limits: RateLimits, key: str | None = None
+    ) -> None:
+        self._key = key
         self._world = world
         self._ledger = ledger
         self._limits = limits
 
     def handle(self, request: Request) -> Response:
         """Answer a control request; mistakes come back as 400 with a message."""
+        sent = str(request.headers.get(KEY_HEADER) or "")
+        if self._key and not hmac.compare_digest(sent.encode(), self._key.encode()):
+            return json_response({"error": f"{KEY_HEADER} is missing or wrong"}, 403)
         actions = {
             ("POST", "/_sim/mutate"): self._mutate,
             ("POST", "/_sim/clock"): self._clock,

@@ -33,6 +33,7 @@ class Simulator:
         clock: Where the virtual clock begins, or a clock.
         running: Whether a clock made here runs along with real time.
         port: The port to listen on; 0 for a free one.
+        control_key: What moving the world over HTTP asks for; nothing by default.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class Simulator:
         *,
         running: bool = False,
         port: int = 0,
+        control_key: str | None = None,
     ) -> None:
         self.clock = clock if isinstance(clock, Clock) else Clock(clock, running=running)
         self.world = build(world, self.clock, seed, students)
@@ -57,7 +59,7 @@ class Simulator:
             self.world, self.limits, self.tokens, (self.client_id, self.client_secret)
         )
         self.ledger = Ledger()
-        self._control = Control(self.world, self.ledger, self.limits)
+        self._control = Control(self.world, self.ledger, self.limits, control_key)
         self._port = port
         self._server: Server | None = None
 

@@ -11,6 +11,7 @@ from dev.settings import (
     AirflowSecrets,
     IntraAccount,
     airflow_environment,
+    is_open_to_others,
     process_environment,
     read_dotenv,
     sqlite_metadata_url,
@@ -66,6 +67,15 @@ def test_dotenv_lines_are_read_as_a_shell_reads_them(tmp_path: Path) -> None:
     path.write_text("# A=1\n\nB=two words\nexport C='3'\nD=\"a=b\"\nE=\nnonsense\n")
     assert read_dotenv(path) == {"B": "two words", "C": "3", "D": "a=b", "E": ""}
     assert read_dotenv(tmp_path / "absent") == {}
+
+
+@pytest.mark.parametrize(("mode", "told"), [(0o600, False), (0o644, True), (0o660, True)])
+def test_a_dotenv_that_others_can_read_is_told(tmp_path: Path, mode: int, told: bool) -> None:
+    path = tmp_path / ".env"
+    assert not is_open_to_others(path)
+    path.touch()
+    path.chmod(mode)
+    assert is_open_to_others(path) is told
 
 
 def test_an_account_comes_from_the_environment_before_the_dotenv() -> None:
