@@ -12,10 +12,16 @@ from tests.dags.stack import Stack
 
 PAGE = re.compile(r"Page (\d+)/(\d+): (\d+) records, (\d+) KB, (\d+) ms( \(\w+\))?")
 CLOSING = re.compile(
-    r"(\S+) (success|failed|deferred): (no window|window from .+ until .+), \d+ requests?, "
-    r"\d+ records: \d+ inserted, \d+ updated, \d+ unchanged, \d+ deleted, \d+ parked"
-    r"(; \d+ rows out of scope)?(; written: [^;]+)?(; ongoing rows verified [^;]+)?"
+    r"(\S+) (success|failed|deferred): "
+    r"(?P<records>\d+) records( and (?P<beside>\d+) rows with them)?: "
+    r"(?P<inserted>\d+) inserted, (?P<updated>\d+) updated, (?P<unchanged>\d+) unchanged, "
+    r"(?P<deleted>\d+) deleted, (?P<parked>\d+) parked"
+    r"(, (?P<outside>\d+) out of scope)?(, (?P<seen>\d+) only looked at)?; "
+    r"(?P<requests>\d+) requests?; (no window|window from .+ until [^;]+)"
+    r"(; written: (?P<written>[^;]+))?(; ongoing rows verified [^;]+)?"
 )
+# What stands in one line at 1,440 pixels: that much of the line, at least, is its outcome.
+IN_SIGHT = 100
 PERSONAL = [
     "login",
     "email",
@@ -98,8 +104,33 @@ def test_the_closing_line_says_what_the_ledger_says(
         "from intra42.sync_runs where run_id = %s and resource = 'projects_users'",
         run.run_id,
     )[0]
-    tail = line.split(" until now, ", 1)[1].split(";")[0]
-    assert tuple(map(int, re.findall(r"\d+", tail))) == row
+    told = CLOSING.fullmatch(line)
+    assert told
+    names = ("requests", "records", "inserted", "updated", "unchanged", "deleted", "parked")
+    assert tuple(int(told[name]) for name in names) == row
+    assert line.index(" inserted") < IN_SIGHT
+    assert line.index(" requests" if row[0] != 1 else " request") < line.index(" window from ")
+
+
+def test_the_closing_lines_of_a_first_load_add_up(
+    stack: Stack, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    assert stack.nightly().state == "success"
+    found = [CLOSING.fullmatch(record.getMessage()) for record in caplog.records]
+    lines = {match[1]: match.groupdict("0") for match in found if match}
+    assert len(lines) > 10
+    for line in lines.values():
+        number = {name: int(value) for name, value in line.items() if name != "written"}
+        came = number["records"] + number["beside"]
+        became = ("inserted", "updated", "unchanged", "parked", "outside", "seen")
+        assert came == sum(number[name] for name in became), line
+    # Rows of other tables came with these, and are more than what each record has itself.
+    for name in ("projects", "achievements", "coalitions"):
+        line = lines[f"reference.{name}"]
+        written = dict(part.rsplit(" ", 1) for part in line["written"].split(", "))
+        total = sum(map(int, written.values()))
+        assert int(line["beside"]) == total - int(line["records"]) > 0, line
 
 
 def test_no_log_shows_a_secret_or_a_person(

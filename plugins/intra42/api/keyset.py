@@ -15,7 +15,7 @@ from typing import Any
 
 from intra42.api.client import IntraClient
 from intra42.api.model import Answer
-from intra42.api.page import ASKS, LAST_ID, Page, PageSize, record_id
+from intra42.api.page import ASKS, LAST_ID, Listing, Page, PageSize, record_id
 from intra42.api.responses import describe
 from intra42.errors import ApiTimeout, DataError, IncompleteListing, NotAscending, RangeIgnored
 
@@ -85,6 +85,7 @@ class _Keyset:
         self._highest = highest
         self._client = client
         self._path = path
+        self._listing = Listing(path)
         self._params = {**params, "sort": "id"} if sortable else dict(params)
         self._size = PageSize(page_size)
         self._witnesses: list[int] = []
@@ -124,6 +125,7 @@ class _Keyset:
             last_id=last_id,
             remaining=remaining,
             done=done,
+            listing=self._listing,
         )
 
     def _witnessed(self, after: int, first: Answer, expected: int, *, resumed: bool) -> Answer:

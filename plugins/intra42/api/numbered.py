@@ -8,7 +8,7 @@ from collections.abc import Generator, Iterator, Mapping
 
 from intra42.api.client import IntraClient
 from intra42.api.model import Answer
-from intra42.api.page import ASKS, Page, PageSize, record_id
+from intra42.api.page import ASKS, Listing, Page, PageSize, record_id
 from intra42.api.responses import describe
 from intra42.errors import ApiTimeout, IncompleteListing
 
@@ -67,6 +67,7 @@ class _Numbered:
     ) -> None:
         self._client = client
         self._path = path
+        self._listing = Listing(path)
         self._params = params
         self._size = PageSize(page_size)
         self._label = describe("GET", path, params)
@@ -98,6 +99,7 @@ class _Numbered:
                 last_id=max(ids, default=0),
                 remaining=remaining,
                 done=not remaining and complete,
+                listing=self._listing,
             )
             if not remaining:
                 announced = " or ".join(str(total) for total in sorted(totals))

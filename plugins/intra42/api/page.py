@@ -13,6 +13,18 @@ ASKS = 4
 _SMALLEST = 10
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class Listing:
+    """One reading of an endpoint from its first page to its last."""
+
+    path: str
+
+    @property
+    def name(self) -> str:
+        """The endpoint in one word, such as `cursus_21_users`."""
+        return self.path.removeprefix("/v2/").replace("/", "_")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
     """One believed page.
@@ -26,6 +38,7 @@ class Page:
         last_id: the largest usable id in it, `after` if there is none.
         remaining: rows still to come after it.
         done: whether it is the last.
+        listing: what it is a page of.
     """
 
     number: int
@@ -36,6 +49,7 @@ class Page:
     last_id: int
     remaining: int
     done: bool
+    listing: Listing | None = None
 
 
 class PageSize:

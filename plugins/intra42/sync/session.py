@@ -18,7 +18,7 @@ from intra42.config import Request, Window
 from intra42.errors import QuotaSpent
 from intra42.statements import read
 from intra42.sync import hashing, rewriting
-from intra42.sync.work import Connection, Identity, Work
+from intra42.sync.work import Connection, Counts, Identity, Work
 from intra42.warehouse import Connect
 
 log = logging.getLogger(__name__)
@@ -156,32 +156,45 @@ def _recorded(work: Work) -> Iterator[Work]:
 
 
 def _log_closing_line(work: Work, status: str) -> None:
+    work.page_log.end()
     counts = work.counts
     requests = work.requests
+    beside = _rows_beside(counts)
     tables = ", ".join(
         f"{name} {sum(written)}" for name, written in sorted(counts.tables.items()) if any(written)
     )
     notes = [
-        f"; {counts.dropped} rows out of scope" if counts.dropped else "",
         f"; written: {tables}" if len(counts.tables) > 1 and tables else "",
         *(f"; {remark}" for remark in work.remarks),
     ]
     log.info(
-        "%s %s: %s, %d %s, %d records: %d inserted, %d updated, %d unchanged, %d deleted, "
-        "%d parked%s",
+        "%s %s: %d records%s: %d inserted, %d updated, %d unchanged, %d deleted, %d parked%s%s; "
+        "%d %s; %s%s",
         work.identity.task_id,
         status,
-        _window_text(work),
-        requests,
-        "request" if requests == 1 else "requests",
         counts.records,
+        f" and {beside} rows with them" if beside > 0 else "",
         counts.inserted,
         counts.updated,
         counts.unchanged,
         counts.deleted,
         counts.parked,
+        f", {counts.dropped} out of scope" if counts.dropped else "",
+        f", {-beside} only looked at" if beside < 0 else "",
+        requests,
+        "request" if requests == 1 else "requests",
+        _window_text(work),
         "".join(notes),
     )
+
+
+def _rows_beside(counts: Counts) -> int:
+    """Return how many rows were stored beside the records, such as parents of theirs.
+
+    Negative where records were only looked at, or came twice.
+    """
+    stored = counts.inserted + counts.updated + counts.unchanged
+    return stored + counts.parked + counts.dropped - counts.records
 
 
 def _window_text(work: Work) -> str:

@@ -18,6 +18,7 @@ from intra42.api.pagination import Page
 from intra42.config import Config, Request
 from intra42.statements import read
 from intra42.sync.hashing import Hashing
+from intra42.sync.page_log import PageLog
 from intra42.warehouse import wait_for
 
 log = logging.getLogger(__name__)
@@ -124,6 +125,7 @@ class Work:
     window_from: datetime | None = None
     window_to: datetime | None = None
     remarks: list[str] = field(default_factory=list)  # for the closing line
+    page_log: PageLog = field(default_factory=PageLog)
     figures: dict[str, int] = field(default_factory=dict)  # more than the counts, for XCom
     requests_before: int = 0  # of this attempt, before it waited for the quota
     staged: set[str] = field(default_factory=set)  # staging tables of this connection
@@ -260,14 +262,6 @@ class Work:
         self.requests_before = requests
 
     def log_page(self, page: Page, table: str) -> None:
-        """Say in the log what one page brought, and for which table if not the task's own."""
-        log.info(
-            "Page %d/%d: %d records, %d KB, %d ms%s",
-            page.number,
-            max(page.pages, page.number),
-            len(page.records),
-            max(1, round(page.answer.size / 1024)) if page.records else 0,
-            page.answer.elapsed_ms,
-            "" if table == self.resource else f" ({table})",
-        )
+        """Say in the log what one page of a listing, or else of `table`, brought."""
+        self.page_log.add(page, table)
         self.counts.pages += 1
