@@ -39,14 +39,16 @@ def _param(default: Any, description: str, **schema: Any) -> Param:
 def _ids(title: str, example: str) -> Param:
     """Return a param that takes a list of ids, or the text that a person writes into the form.
 
-    The first type is the form's field. Airflow's field for a list of numbers is an editor of JSON
-    that arranges anew what is being typed.
+    The form makes a line for text of what has no single type and is empty; of several types beside
+    each other it makes an editor of JSON, six lines high.
     """
     return _param(
-        [],
-        type=["null", "string", "array"],
-        items={"type": "integer", "minimum": 1},
-        pattern=r"^\s*([1-9][0-9]*(\s*,\s*[1-9][0-9]*)*)?\s*$",
+        None,
+        anyOf=[
+            {"type": "null"},
+            {"type": "string", "pattern": r"^\s*([1-9][0-9]*(\s*,\s*[1-9][0-9]*)*)?\s*$"},
+            {"type": "array", "items": {"type": "integer", "minimum": 1}},
+        ],
         title=title,
         description=f"Ids for this run only, such as {example}; empty: those of intra42_config.",
     )

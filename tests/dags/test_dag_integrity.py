@@ -238,8 +238,8 @@ def test_the_dag_can_be_stored_and_read_back(dag_id: str) -> None:
 @BOTH
 def test_the_trigger_form_has_the_documented_params_and_defaults(dag_id: str) -> None:
     assert dag_of(dag_id).params.validate() == {
-        "campus_ids": [],
-        "cursus_ids": [],
+        "campus_ids": None,
+        "cursus_ids": None,
         "full_refresh": False,
         "tables": [],
         "updated_from": None,
@@ -277,6 +277,7 @@ def test_the_trigger_form_refuses(name: str, value: object) -> None:
     ("name", "value"),
     [
         ("campus_ids", [1, 67]),
+        ("campus_ids", []),
         ("campus_ids", None),
         ("campus_ids", ""),
         ("campus_ids", "1, 67"),

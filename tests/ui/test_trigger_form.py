@@ -32,6 +32,31 @@ def test_a_window_is_chosen_in_the_form(school: School, page: Page) -> None:
     )
 
 
+def test_ids_have_an_empty_line_for_text_and_may_stay_empty(school: School, page: Page) -> None:
+    form = TriggerForm(page, NIGHTLY)
+    for title in ("Campuses", "Cursus"):
+        line = form.field(title).get_by_role("textbox")
+        expect(line).to_have_count(1)
+        expect(line).to_have_value("")
+        assert line.evaluate("field => field.tagName") == "INPUT"
+        assert line.evaluate("field => field.offsetHeight") < 60
+    form.write("Cursus", "21, 1")
+    expect(form.field("Cursus").get_by_role("textbox")).to_have_value("21, 1")
+    form.write("Cursus", "")
+    form.set_moment("Updated from (UTC)", "2026/01/05")
+    with school.new_run(NIGHTLY) as started:
+        form.submit()
+    (run_id,) = started
+    assert school.outcome(NIGHTLY, run_id) == "success"
+
+
+def test_a_list_of_ids_is_taken_from_the_rest_api(school: School) -> None:
+    conf = {"campus_ids": [school.sim.campus_id], "cursus_ids": "21, 1"}
+    window = {"updated_from": "2026-01-05T00:00:00Z", "updated_to": "2026-01-06T00:00:00Z"}
+    run_id = school.api.trigger(NIGHTLY, {**conf, **window})
+    assert school.outcome(NIGHTLY, run_id) == "success"
+
+
 def test_what_is_no_list_of_ids_is_refused_before_anything_runs(school: School, page: Page) -> None:
     before = school.run_ids(NIGHTLY)
     form = TriggerForm(page, NIGHTLY)
