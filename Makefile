@@ -122,18 +122,18 @@ setup: $(STAMP) ## Make .venv and install requirements.lock (happens by itself)
 # pip would take its half-copied packages for whole ones.
 PYTHON ?=
 UNFINISHED := $(VENV)/.intra42-unfinished
-SUPPORTED := import ensurepip, venv, sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
+SUPPORTED := import ensurepip, venv, sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))
 
 .PHONY: FORCE
 $(STAMP): $(LOCK) $(BROKEN)
 	@set -euo pipefail; \
 	if [ -e $(UNFINISHED) ] || ! $(BIN)/python -c '$(SUPPORTED); import pip' >/dev/null 2>&1; then \
 	  python=""; \
-	  for candidate in $(if $(PYTHON),"$(PYTHON)",python3.13 python3.12 python3.11 python3); do \
+	  for candidate in $(if $(PYTHON),"$(PYTHON)",python3.13 python3.12 python3.11 python3.14 python3); do \
 	    if "$$candidate" -c '$(SUPPORTED)' >/dev/null 2>&1; then python="$$candidate"; break; fi; \
 	  done; \
 	  if [ -z "$$python" ]; then \
-	    echo "intra42 needs Python 3.11, 3.12 or 3.13 with its venv module: install one" \
+	    echo "intra42 needs Python 3.11 to 3.14 with its venv module: install one" \
 	      "(Debian: python3-venv) or name it, as in: make demo PYTHON=/opt/python3.12" >&2; \
 	    exit 1; \
 	  fi; \
@@ -154,7 +154,7 @@ lock: ## Pin the newest versions that the requirements allow in requirements.loc
 	@rm -rf $(VENV)-lock
 	@python3 -m venv $(VENV)-lock
 	@$(VENV)-lock/bin/pip install --quiet uv
-	@set -e; { echo "# Made by \`make lock\` from requirements*.txt, for Python 3.11 to 3.13."; \
+	@set -e; { echo "# Made by \`make lock\` from requirements*.txt, for Python 3.11 to 3.14."; \
 	   $(VENV)-lock/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 \
 	     --fork-strategy fewest --no-header --no-annotate $(LOCKED); } > $(LOCK).new
 	@mv $(LOCK).new $(LOCK)

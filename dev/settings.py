@@ -24,6 +24,8 @@ ADMIN = "admin"
 COMMON_SETTINGS: Mapping[str, str] = {
     "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
     "AIRFLOW__CORE__DAGS_ARE_PAUSED_AT_CREATION": "True",
+    # From Python 3.14 on, Linux has another default: no task would find the package loaded.
+    "AIRFLOW__CORE__MP_START_METHOD": "fork",
     "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
     "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{ADMIN}:admin",
     "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.1",
@@ -172,9 +174,12 @@ def process_environment(settings: Mapping[str, str]) -> dict[str, str]:
     direct = [inherited.get("NO_PROXY") or inherited.get("no_proxy") or "", "127.0.0.1,localhost"]
     inherited["NO_PROXY"] = inherited["no_proxy"] = ",".join(filter(None, direct))
     inherited["PYTHONUNBUFFERED"] = "1"
+    environment = {**inherited, **settings}
     if sys.platform == "darwin":
-        inherited["OBJC_DISABLE_INITIALIZE_FORK_SAFETY"] = "YES"
-    return {**inherited, **settings}
+        environment["OBJC_DISABLE_INITIALIZE_FORK_SAFETY"] = "YES"
+        # What starts a process there is Python's own choice, and has been for long: not forking.
+        environment.pop("AIRFLOW__CORE__MP_START_METHOD", None)
+    return environment
 
 
 def read_dotenv(path: Path) -> dict[str, str]:

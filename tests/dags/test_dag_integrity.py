@@ -4,13 +4,14 @@ import os
 import subprocess
 import sys
 import time
-from contextlib import closing
+from contextlib import closing, nullcontext
 from datetime import UTC, datetime, timedelta
 
 import pendulum
 import psycopg
 import pytest
 from airflow.dag_processing.dagbag import DagBag
+from airflow.exceptions import ParamValidationError
 from airflow.sdk import DAG
 from airflow.sdk.exceptions import AirflowException
 from airflow.serialization.encoders import coerce_to_core_timetable
@@ -289,6 +290,26 @@ def test_the_trigger_form_refuses(name: str, value: object) -> None:
 )
 def test_the_trigger_form_takes(name: str, value: object) -> None:
     assert dag_of(NIGHTLY).params.get_param(name).resolve(value) == value
+
+
+@pytest.mark.parametrize(
+    ("conf", "refused"),
+    [
+        ({"campus_ids": "Lyon"}, True),
+        ({"campus_ids": ["67"]}, True),
+        ({"full_refresh": "yes"}, True),
+        ({"campus_ids": [67], "cursus_ids": "21, 1"}, False),
+        # Only the first task refuses these.
+        ({"updated_from": "yesterday"}, False),
+        ({"campus_id": [67]}, False),
+    ],
+)
+def test_what_the_rest_api_refuses_before_a_run_begins(
+    conf: dict[str, object], refused: bool
+) -> None:
+    stored = DagSerialization.deserialize_dag(DagSerialization.serialize_dag(dag_of(NIGHTLY)))
+    with pytest.raises(ParamValidationError) if refused else nullcontext():
+        stored.params.deep_merge(conf).validate()
 
 
 @BOTH

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from dev.settings import (
+    COMMON_SETTINGS,
     AirflowSecrets,
     IntraAccount,
     airflow_environment,
@@ -60,6 +64,32 @@ def test_the_environment_works_with_a_metadata_database_in_one_file(tmp_path: Pa
     )
     url = environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"]
     assert url == f"sqlite:///{tmp_path.resolve()}/airflow.db"
+
+
+def test_tasks_inherit_the_loaded_package_whatever_python_does_by_default() -> None:
+    script = (
+        "import multiprocessing\n"
+        "multiprocessing.set_start_method('forkserver')\n"  # Python's own choice from 3.14 on
+        "from airflow.utils.process_utils import set_component_mp_start_method\n"
+        "set_component_mp_start_method('scheduler')\n"
+        "from airflow.executors.local_executor import LocalExecutor\n"
+        "print(LocalExecutor(parallelism=1).is_mp_using_fork)\n"
+    )
+    for settings, forks in ((COMMON_SETTINGS, True), ({}, False)):
+        environment = process_environment({**settings, "AIRFLOW_HOME": os.environ["AIRFLOW_HOME"]})
+        done = subprocess.run(
+            [sys.executable, "-c", script],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert done.stdout.split()[-1] == str(forks)
+
+
+def test_a_mac_keeps_its_own_way_to_start_a_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dev.settings.sys.platform", "darwin")
+    assert "AIRFLOW__CORE__MP_START_METHOD" not in process_environment(COMMON_SETTINGS)
 
 
 def test_dotenv_lines_are_read_as_a_shell_reads_them(tmp_path: Path) -> None:

@@ -2,7 +2,8 @@
 
 The API allows 2 requests a second and 1,200 an hour per application, all tokens together, and
 announces the numbers with every answer (X-Secondly-RateLimit-Limit, X-Hourly-RateLimit-Limit and
--Remaining). The shared state is a row in the warehouse; `0005_quota.sql` holds the arithmetic.
+-Remaining). The shared state is a row in the warehouse; the arithmetic is in the function
+`reserve_request`, as the latest of the migrations defines it.
 """
 
 from __future__ import annotations
