@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 import re
 from collections import defaultdict
 from collections.abc import Callable
@@ -136,6 +138,27 @@ def test_the_widest_level_of_the_nightly_is_as_wide_as_they_say() -> None:
                 depth[name] = 1 + max((depth[parent] for parent in todo.pop(name)), default=0)
         widths += [list(depth.values()).count(level) for level in set(depth.values())]
     assert words.index(told[1]) + 1 >= max(widths)
+
+
+def test_the_memory_of_a_task_is_what_the_benchmark_measured() -> None:
+    results = json.loads((ROOT / "bench" / "results" / "latest.json").read_text(encoding="utf-8"))
+    found = [results["region"]["task_rss_mb"], results["campus"]["first_load"]["task_rss_mb"]]
+    least = math.floor(min(memory["smallest"] for memory in found) / 10) * 10
+    most = math.ceil(max(memory["largest"] for memory in found) / 10) * 10
+    text = (ROOT / "docs" / "deployment.md").read_text(encoding="utf-8")
+    assert re.findall(r"A task uses (\d+) to (\d+) MB", text) == [(str(least), str(most))] * 2
+
+
+def test_what_is_only_found_by_the_audit_is_as_much_as_they_say(
+    campus: dict[str, dict[Any, dict[str, Any]]],
+) -> None:
+    told = re.search(r"about (\S+) of (\S+) rows of the simulated campus", README)
+    assert told
+    tables = [resource.name for resource in of_group("primary")]
+    rows = sum(len(campus[table]) for table in tables)
+    read_nightly = len(campus["users"]) + len(campus["coalitions_users"]) + len(levels(campus))
+    assert abs(number(told[1]) - (rows - read_nightly)) <= 100
+    assert number(told[2]) == round(rows, -2)
 
 
 @pytest.mark.parametrize("name", ["README.md", "docs/tutorial.md"])
