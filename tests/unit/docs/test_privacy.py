@@ -81,6 +81,11 @@ def administer(block: str, database_url: str) -> None:
 def administered(postgres: Postgres, database_url: str) -> Iterator[str]:
     """The URL of a database whose administrator has made the roles."""
     administer("administrator", database_url)
+    password = psycopg.conninfo.conninfo_to_dict(database_url)["password"]
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        for role in ROLES:
+            change = sql.SQL("alter role {} password {}")
+            connection.execute(change.format(sql.Identifier(role), sql.Literal(password)))
     yield database_url
     with psycopg.connect(database_url, autocommit=True) as connection:
         for role in ROLES:
@@ -89,7 +94,7 @@ def administered(postgres: Postgres, database_url: str) -> Iterator[str]:
 
 
 def url_of(role: str, database_url: str) -> str:
-    changed = re.sub(r"//\w+@", f"//{role}@", database_url)
+    changed = re.sub(r"//\w+:", f"//{role}:", database_url)
     assert changed != database_url
     return changed
 
