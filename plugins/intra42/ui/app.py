@@ -1,4 +1,4 @@
-"""The routes of the page: the only module of the page that knows Airflow and FastAPI.
+"""The routes of the page: the only module of the page that knows FastAPI.
 
 What the browser draws with is public and holds no data. Every figure needs a login of Airflow and
 the right to read both DAGs.
@@ -7,25 +7,25 @@ the right to read both DAGs.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import psycopg
 from airflow.api_fastapi.common.db.common import SessionDep
 from airflow.api_fastapi.core_api.security import requires_access_dag
-from airflow.models.dag import DagModel
-from airflow.models.dagrun import DagRun
 from airflow.providers.postgres.hooks.postgres import PostgresHook
+from airflow.sdk import BaseHook
+from airflow.sdk.exceptions import AirflowException
 from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse
 from fastapi.staticfiles import StaticFiles
-from sqlalchemy import select
 
 from intra42.dag_factory import INCREMENTAL, NIGHTLY
 from intra42.errors import Unavailable
 from intra42.hooks.intra42 import open_warehouse, warehouse_hook
-from intra42.ui import figures
+from intra42.ui import figures, schedule
+from intra42.ui.sharing import Shared, cut_after
 from intra42.ui.warehouse import Connection, reading
 
 log = logging.getLogger(__name__)
@@ -48,6 +48,8 @@ _HEADERS = {
 OurDag = Annotated[Literal["intra42_nightly", "intra42_incremental"] | None, Query()]
 Length = Annotated[Literal["day", "week", "month"], Query()]
 
+_shared = Shared()
+
 
 def connect() -> psycopg.Connection[Any]:
     """Open a connection to the warehouse, from the api-server.
@@ -64,9 +66,25 @@ def _impatient() -> PostgresHook:
     return warehouse_hook(_WAREHOUSE, connect_timeout=_CONNECT_TIMEOUT_S)
 
 
-def _figure(of: Callable[[Connection], dict[str, Any]]) -> dict[str, Any]:
-    with reading(connect) as connection:
-        return of(connection)
+def _warehouse() -> str:
+    """Return which warehouse the connection means, so that no figure of another is shown."""
+    try:
+        return str(BaseHook.get_connection(_WAREHOUSE).get_uri())
+    except AirflowException:
+        return ""  # the reading itself says that there is none
+
+
+Warehouse = Annotated[str, Depends(_warehouse)]
+
+
+async def _figure(
+    warehouse: str, name: Hashable, of: Callable[[Connection], dict[str, Any]]
+) -> dict[str, Any]:
+    def read() -> dict[str, Any]:
+        with cut_after(connect) as impatient, reading(impatient) as connection:
+            return of(connection)
+
+    return await _shared.get(warehouse, name, read)
 
 
 async def _no_store(response: Response) -> None:
@@ -83,88 +101,81 @@ data = APIRouter(
 )
 
 
+# The routes wait without a thread of the api-server, whatever the warehouse does.
+
+
 @data.get("/freshness")
-def freshness() -> dict[str, Any]:
-    """How old each table is, beside its promise."""
-    return _figure(lambda connection: figures.freshness(connection, DAGS))
+async def freshness(warehouse: Warehouse) -> dict[str, Any]:
+    """How old each table is, beside its promise, and how many rows it has."""
+    return await _figure(
+        warehouse,
+        "freshness",
+        lambda connection: figures.freshness(connection, DAGS) | figures.sizes(connection),
+    )
 
 
 @data.get("/quota")
-def quota() -> dict[str, Any]:
+async def quota(warehouse: Warehouse) -> dict[str, Any]:
     """Requests of the last hour, and its limit."""
-    return _figure(figures.quota)
+    return await _figure(warehouse, "quota", figures.quota)
 
 
 @data.get("/activity")
-def activity(span: Length = "day", dag_id: OurDag = None) -> dict[str, Any]:
+async def activity(
+    warehouse: Warehouse, span: Length = "day", dag_id: OurDag = None
+) -> dict[str, Any]:
     """Requests and rows written over time."""
     chosen = figures.SPANS[span]
-    return _figure(lambda connection: figures.activity(connection, DAGS, chosen, dag_id))
+    return await _figure(
+        warehouse,
+        ("activity", span, dag_id),
+        lambda connection: figures.activity(connection, DAGS, chosen, dag_id),
+    )
 
 
 @data.get("/runs")
-def runs(limit: Annotated[int, Query(ge=1, le=200)] = 60, dag_id: OurDag = None) -> dict[str, Any]:
-    """The last runs and what they wrote."""
-    return _figure(lambda connection: figures.runs(connection, DAGS, limit, dag_id))
+async def runs(
+    warehouse: Warehouse, limit: Annotated[int, Query(ge=1, le=200)] = 60, dag_id: OurDag = None
+) -> dict[str, Any]:
+    """What the last runs wrote, of those that reached the warehouse."""
+    return await _figure(
+        warehouse,
+        ("runs", limit, dag_id),
+        lambda connection: figures.runs(connection, DAGS, limit, dag_id),
+    )
 
 
 @data.get("/levels")
-def levels() -> dict[str, Any]:
+async def levels(warehouse: Warehouse) -> dict[str, Any]:
     """Levels recomputed silently, by how long that may have stayed unseen."""
-    return _figure(figures.levels)
+    return await _figure(warehouse, "levels", figures.levels)
 
 
 @data.get("/audit")
-def audit() -> dict[str, Any]:
+async def audit(warehouse: Warehouse) -> dict[str, Any]:
     """How far the audit is."""
-    return _figure(figures.audit)
+    return await _figure(warehouse, "audit", figures.audit)
 
 
 @data.get("/parked")
-def parked() -> dict[str, Any]:
+async def parked(warehouse: Warehouse) -> dict[str, Any]:
     """Records that could not be stored."""
-    return _figure(figures.parked)
+    return await _figure(warehouse, "parked", figures.parked)
 
 
 @data.get("/tombstones")
-def tombstones() -> dict[str, Any]:
+async def tombstones(warehouse: Warehouse) -> dict[str, Any]:
     """Rows that were deleted."""
-    return _figure(figures.tombstones)
+    return await _figure(warehouse, "tombstones", figures.tombstones)
 
 
 @data.get("/schedule")
-def schedule(session: SessionDep) -> dict[str, Any]:
-    """The next run of both DAGs, and how their last one ended, from Airflow's own database."""
-    planned = select(
-        DagModel.dag_id, DagModel.is_paused, DagModel.is_stale, DagModel.next_dagrun_create_after
-    ).where(DagModel.dag_id.in_(DAGS.both))
-    by_id = {row.dag_id: row for row in session.execute(planned)}
-    return {"dags": [_plan(session, dag_id, by_id.get(dag_id)) for dag_id in DAGS.both]}
-
-
-def _plan(session: SessionDep, dag_id: str, row: Any) -> dict[str, Any]:
-    if row is None or row.is_stale:
-        return {"dag_id": dag_id, "parsed": False}
-    last = session.execute(
-        select(DagRun.run_id, DagRun.state, DagRun.start_date, DagRun.end_date)
-        .where(DagRun.dag_id == dag_id)
-        .order_by(DagRun.run_after.desc(), DagRun.id.desc())
-        .limit(1)
-    ).first()
-    return {
-        "dag_id": dag_id,
-        "parsed": True,
-        "paused": row.is_paused,
-        "next_run_at": None if row.is_paused else row.next_dagrun_create_after,
-        "last_run": None
-        if last is None
-        else {
-            "run_id": last.run_id,
-            "state": last.state,
-            "started_at": last.start_date,
-            "finished_at": last.end_date,
-        },
-    }
+def airflow(
+    session: SessionDep, limit: Annotated[int, Query(ge=1, le=200)] = 20, dag_id: OurDag = None
+) -> dict[str, Any]:
+    """The next runs and the last ones as Airflow has them, whether or not there is a warehouse."""
+    chosen = DAGS.both if dag_id is None else [dag_id]
+    return schedule.overview(session, DAGS.both, chosen, limit)
 
 
 class _Static(StaticFiles):

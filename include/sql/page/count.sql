@@ -1,0 +1,1 @@
+select {label} as name, count(*) as rows from {table}
