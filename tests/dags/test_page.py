@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
+import socket
+import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from functools import cache
 from pathlib import Path
 
+import httpx
 import psycopg
 import pytest
 from airflow.models.connection import Connection
@@ -213,6 +218,42 @@ def test_no_connection_to_the_warehouse_stays_open(
             (migrated.rsplit("/", 1)[1],),
         ).fetchone()
     assert found == (0,)
+
+
+def test_forty_viewers_of_a_warehouse_that_never_answers_leave_airflow_responsive(
+    client_of: ClientOf, viewer: TestClient, stored: Callable[[str], None]
+) -> None:
+    login = {"Authorization": viewer.headers["Authorization"]}
+    transport = httpx.ASGITransport(app=client_of("viewer").app)
+
+    async def crowd() -> tuple[list[int], int]:
+        async with httpx.AsyncClient(
+            transport=transport, base_url="http://testserver", headers=login, timeout=60
+        ) as client:
+
+            async def ask(path: str) -> int:
+                return (await client.get(path)).status_code
+
+            looking = [
+                asyncio.create_task(ask(f"/intra42/api/{route}"))
+                for _ in range(40)
+                for route in ("freshness", "tombstones")
+            ]
+            await asyncio.sleep(0.1)
+            rest = ("/intra42/api/schedule", "/api/v2/monitor/health", "/api/v2/dags")
+            assert [await ask(path) for path in rest] == [200, 200, 200]
+            served = sum(task.done() for task in looking)
+            return await asyncio.gather(*looking), served
+
+    with closing(socket.create_server(("127.0.0.1", 0), backlog=200)) as mute:
+        # It takes every connection and never says a word.
+        port = mute.getsockname()[1]
+        stored(f"postgres://page@127.0.0.1:{port}/none?connect_timeout=8")
+        began = time.monotonic()
+        statuses, served = asyncio.run(crowd())
+    assert served == 0, "Airflow answered only when the first figures were given up"
+    assert set(statuses) == {503}
+    assert time.monotonic() - began < 30
 
 
 # --- what the browser gets

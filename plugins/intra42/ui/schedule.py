@@ -203,7 +203,7 @@ def _said(state: str, note: str | None, failed: list[Row], retrying: list[Row]) 
     if failed:
         return "The log of the task says why."
     if state == FAILED:
-        return "No task of it failed: somebody marked the run so, or it took longer than it may."
+        return "No task failed, so somebody marked the run so, or it took longer than it may."
     return "It waits to be started." if state == "queued" else ""
 
 
@@ -267,6 +267,8 @@ def _where(run: Row) -> str:
     at = f" at {', '.join(names[:3])}" if names else ""
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""
     reason = run["note"].rstrip(".")
+    if not names:
+        reason = reason[:1].lower() + reason[1:]
     return f"{at}{more}: {reason}." if reason else f"{at}{more}."
 
 

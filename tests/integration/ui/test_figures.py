@@ -309,3 +309,77 @@ def test_the_page_cannot_write_and_leaves_no_connection(warehouse: Warehouse) ->
     ):
         connection.execute("delete from intra42.parked_records")
     assert [connection.closed for connection in opened] == [True]
+
+
+# --- rows, and the edges of classes
+
+
+def test_every_table_of_the_mirror_is_counted(warehouse: Warehouse) -> None:
+    warehouse.execute(
+        "insert into intra42.users (id, _synced_at, _run_id, _seq) "
+        "select n, now(), 'r', 1 from generate_series(1, 123) as n"
+    )
+    with reading(warehouse.connect) as connection:
+        found = figures.sizes(connection)
+        shown = by_table(figures.freshness(connection, DAGS))
+    sizes = {size["table"]: (size["rows"], size["exact"]) for size in found["sizes"]}
+    assert sizes.keys() == shown.keys()
+    assert (sizes["users"], sizes["cursus"], found["rows"]) == ((123, True), (0, True), 123)
+
+
+def test_a_large_table_has_the_servers_estimate(warehouse: Warehouse) -> None:
+    warehouse.execute(
+        "insert into intra42.users (id, _synced_at, _run_id, _seq) "
+        "select n, now(), 'r', 1 from generate_series(1, 120000) as n"
+    )
+    warehouse.execute("vacuum analyze intra42.users")
+    warehouse.execute(
+        "insert into intra42.cursus (id, _synced_at, _run_id, _seq) values (1, now(), 'r', 1)"
+    )
+    with reading(warehouse.connect) as connection:
+        found = figures.sizes(connection)
+    sizes = {size["table"]: (size["rows"], size["exact"]) for size in found["sizes"]}
+    assert (sizes["users"], sizes["cursus"]) == ((120_000, False), (1, True))
+    assert found["rows"] == 120_001
+
+
+def test_a_table_names_the_run_that_read_it_last(warehouse: Warehouse) -> None:
+    warehouse.attempt(NIGHTLY, "primary.users", "50 minutes", run_id="night")
+    warehouse.attempt(INCREMENTAL, "primary.users", "10 minutes", run_id="quarter")
+    with reading(warehouse.connect) as connection:
+        users = by_table(figures.freshness(connection, DAGS))["users"]
+    assert (users["dag_id"], users["run_id"]) == (INCREMENTAL, "quarter")
+
+
+@pytest.mark.parametrize("promise", [900, 1800, 3600, 86_400, 2 * 86_400, 3 * 86_400])
+def test_what_a_run_finds_a_little_late_is_in_the_class_of_its_promise(
+    warehouse: Warehouse, promise: int
+) -> None:
+    warehouse.execute(
+        "insert into intra42.cursus_users_levels (cursus_user_id, user_id, cursus_id, "
+        "previous_level, level, found_by, observed_at, unseen_since) "
+        "select n, n, 21, 1, 2, 'refresh', now(), now() - make_interval(secs => s) "
+        f"from (values (1, {promise * 0.97}), (2, {promise}), (3, {promise * 1.03})) as x (n, s)"
+    )
+    with reading(warehouse.connect) as connection:
+        [found] = figures.levels(connection)["found_by"]
+    assert sorted(found["levels"])[-1] == 3
+
+
+@pytest.mark.parametrize(("ago", "age"), [("24 hours", 0), ("25 hours", 0), ("168 hours", 1)])
+def test_who_was_counted_a_night_or_a_week_ago_is_in_its_class(
+    warehouse: Warehouse, ago: str, age: int
+) -> None:
+    warehouse.execute(
+        "insert into intra42.users (id, _synced_at, _run_id, _seq) values (1, now(), 'r', 1)"
+    )
+    warehouse.execute(
+        "insert into intra42.audits (resource, user_id, audited_at, seq) "
+        "values ('projects_users', 1, now() - %s::interval, 1)",
+        ago,
+    )
+    with reading(warehouse.connect) as connection:
+        tables = {t["name"]: t for t in figures.audit(connection)["tables"]}
+    counted = tables["projects_users"]
+    ages = [counted[a] for a in ("within_a_day", "within_a_week", "longer_ago", "never")]
+    assert [place for place, users in enumerate(ages) if users] == [age]
