@@ -9,19 +9,57 @@ const drawn = new Map();
 
 /** Return where an axis ends that a few giants would flatten, or null. */
 export function cap(totals) {
-  const sorted = totals.filter((n) => n > 0).sort((a, b) => a - b);
-  if (sorted.length < 8) return null;
-  const most = sorted.at(-1);
-  const usual = sorted[Math.floor(sorted.length * 0.95) - 1];
-  return most > 6 * usual ? 1.6 * usual : null;
+  const sorted = totals.filter((n) => n > 0).sort((a, b) => b - a);
+  if (sorted.length < 2) return null;
+  const usual = sorted[Math.max(1, Math.floor(sorted.length / 4))];
+  if (sorted[0] <= 8 * usual) return null;
+  return Math.ceil(1.5 * sorted.find((n) => n <= 4 * usual));
 }
+
+/** Say which bars are cut at `max`, and how tall the tallest is. */
+export function cutBars(totals, max) {
+  const cut = max ? totals.filter((n) => n > max) : [];
+  if (!cut.length) return "";
+  const most = count(Math.max(...cut));
+  return cut.length === 1 ? `; one bar is cut: ${most}` : `; ${cut.length} bars are cut, the tallest: ${most}`;
+}
+
+// Writes its value beside each bar that is cut, as far as there is room.
+const values = {
+  id: "values",
+  afterDatasetsDraw(chart, _args, { totals, max }) {
+    if (!max) return;
+    const { ctx, chartArea: area } = chart;
+    const bars = chart.getDatasetMeta(0).data;
+    const cut = totals.map((total, i) => ({ total, i })).filter(({ total }) => total > max);
+    const taken = [];
+    ctx.save();
+    ctx.font = `600 11px ${FONT.family}`;
+    ctx.textBaseline = "top";
+    for (const { total, i } of cut.sort((a, b) => b.total - a.total)) {
+      const { x, width } = bars[i];
+      ctx.fillStyle = colour("surface");
+      ctx.fillRect(x - width / 2 - 1, area.top + 16, width + 2, 2);
+      ctx.fillRect(x - width / 2 - 1, area.top + 20, width + 2, 2);
+      const words = count(total);
+      const size = ctx.measureText(words).width;
+      const right = x + width / 2 + 4;
+      const from = right + size > area.right ? x - width / 2 - 4 - size : right;
+      if (taken.some((other) => from < other.to && other.from < from + size)) continue;
+      taken.push({ from: from - 4, to: from + size + 4 });
+      ctx.fillStyle = colour("ink");
+      ctx.fillText(words, from, area.top + 1);
+    }
+    ctx.restore();
+  },
+};
 
 /** Sum up the bars that stand on one another. */
 export function totals(series) {
   return series[0].values.map((_, i) => series.reduce((sum, s) => sum + s.values[i], 0));
 }
 
-function options({ horizontal, titles, ticks, everyTick, max, share }) {
+function options({ horizontal, titles, ticks, everyTick, max, share, series, open }) {
   const ink = colour("muted");
   const value = {
     stacked: true,
@@ -51,7 +89,9 @@ function options({ horizontal, titles, ticks, everyTick, max, share }) {
     indexAxis: horizontal ? "y" : "x",
     interaction: { mode: "index", axis: horizontal ? "y" : "x", intersect: false },
     scales: horizontal ? { x: value, y: names } : { x: names, y: value },
+    onClick: (_event, [hit]) => open && hit && open(hit.index),
     plugins: {
+      values: { totals: share ? [] : totals(series), max: share ? null : max },
       legend: {
         position: "top",
         align: "end",
@@ -107,7 +147,8 @@ function datasets(series, line, length) {
  * Draw stacked bars into `body`.
  *
  * `labels` stand on the axis, `titles(i)` in tips and in the table; a series is
- * `{ name, values, colour }`; `what` says for a screen reader what there is to see.
+ * `{ name, values, colour }`; `what` says for a screen reader what there is to see. `open(i)` is
+ * called for a bar that is clicked, `link(i)` makes the same link in the table.
  */
 export function bars(body, chart) {
   const { labels, series, what, head } = chart;
@@ -116,6 +157,7 @@ export function bars(body, chart) {
     type: "bar",
     data: { labels, datasets: datasets(series, chart.line, labels.length) },
     options: options({ ...chart, titles }),
+    plugins: [values],
   });
   const known = drawn.get(body);
   const canvas = el("canvas", { role: "img", "aria-label": what });
@@ -130,7 +172,7 @@ export function bars(body, chart) {
       el("div", { class: "scroll", tabindex: "0" }, table(
         what,
         [
-          { head: head ?? "", cell: (i) => titles(i) },
+          { head: head ?? "", cell: (i) => (chart.link ? chart.link(i) : titles(i)) },
           ...series.map((s) => ({
             head: s.name,
             number: true,

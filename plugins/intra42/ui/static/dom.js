@@ -32,16 +32,37 @@ export function table(caption, columns, rows) {
   );
 }
 
-/** A link into Airflow, which frames us and must be led there itself. */
-export function airflowLink(path, text, title) {
+function addressOf(path) {
   const base = parent === window ? new URL("../", location.href) : parent.document.baseURI;
-  const href = new URL(path, base).href;
+  return new URL(path, base).href;
+}
+
+/** Go to a place in Airflow, which frames us and must be led there itself. */
+export function goTo(path) {
+  if (parent === window) {
+    location.href = addressOf(path);
+    return;
+  }
+  const theirs = parent.document.createElement("a");
+  theirs.href = addressOf(path);
+  theirs.click();
+}
+
+/** A link into Airflow. */
+export function airflowLink(path, text, title) {
   const go = (event) => {
     if (parent === window || event.metaKey || event.ctrlKey) return;
     event.preventDefault();
-    const theirs = parent.document.createElement("a");
-    theirs.href = href;
-    theirs.click();
+    goTo(path);
   };
-  return el("a", { href, title, onclick: go }, text);
+  return el("a", { href: addressOf(path), title, onclick: go }, text);
+}
+
+const part = encodeURIComponent;
+
+/** Where Airflow shows a DAG, a run of it, or the log of a task of that run. */
+export function placeOf(dagId, runId, task) {
+  const run = runId ? `/runs/${part(runId)}` : "";
+  const log = task ? `/tasks/${part(task.task_id)}${task.map_index >= 0 ? `/mapped/${task.map_index}` : ""}` : "";
+  return `dags/${part(dagId)}${run}${log}`;
 }

@@ -27,6 +27,13 @@ export function counted(number, word) {
   return `${count(number)} ${word}${number === 1 ? "" : "s"}`;
 }
 
+/** Say a share of 1, so that a small one is not nothing. */
+export function percent(share) {
+  const value = share * 100;
+  if (value > 0 && value < 0.1) return "less than 0.1 %";
+  return value > 0 && value < 10 ? `${value.toFixed(1).replace(".0", "")} %` : `${count(Math.round(value))} %`;
+}
+
 /** Say a duration in seconds with its two largest units at the most. */
 export function duration(seconds) {
   const s = Math.max(0, Math.round(seconds));

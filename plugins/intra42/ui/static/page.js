@@ -1,9 +1,9 @@
 // The page: fetches the figures, draws them, and fetches them again each minute.
 
 import { figure, Problem } from "./api.js";
-import { bars, cap, forget, redraw, totals } from "./charts.js";
-import { airflowLink, el, sentence, table } from "./dom.js";
-import { atMoment, atTime, count, counted, duration, fromNow, onDay, timeZone } from "./format.js";
+import { bars, cap, cutBars, forget, redraw, totals } from "./charts.js";
+import { airflowLink, el, goTo, placeOf, sentence, table } from "./dom.js";
+import { atMoment, atTime, count, counted, duration, fromNow, onDay, percent, timeZone } from "./format.js";
 import { followTheme } from "./theme.js";
 
 const REFRESH_MS = 60_000;
@@ -33,18 +33,27 @@ const card = (id, figureText, note, words = false) => {
 
 let span = "day";
 
-function drawFreshness({ tables }) {
-  const list = el("ul", { class: "ages", "aria-label": "Age of every table and its promise" });
+function rowsOf(size) {
+  if (!size) return "";
+  return `${size.exact ? "" : "about "}${count(size.rows)}`;
+}
+
+function drawFreshness({ tables, rows, sizes }) {
+  const list = el("ul", { class: "ages", "aria-label": "Rows and age of every table, and its promise" });
+  const sizeOf = new Map(sizes.map((size) => [size.table, size]));
   for (const t of tables) {
     const fill = el("i");
     // Two thirds of the bar are the promise: what is late by half as much again fills it.
     fill.style.width = t.age_s === null ? "0" : `${Math.min(t.age_s / t.promise_s / 1.5, 1) * 100}%`;
     const age = t.age_s === null ? "not read yet" : `${duration(t.age_s)} of ${duration(t.promise_s)}`;
+    const name = el("code", {}, t.table);
+    const read = t.read_at && `Read up to ${atMoment(t.read_at)}: open the run`;
     list.append(
       el(
         "li",
-        { class: t.state, title: t.read_at ? `Read up to ${atMoment(t.read_at)}` : null },
-        el("code", {}, t.table),
+        { class: t.state },
+        t.run_id ? airflowLink(placeOf(t.dag_id, t.run_id), name, read) : name,
+        el("span", { class: "rows" }, rowsOf(sizeOf.get(t.table))),
         el("span", { class: "bar", "aria-hidden": "true" }, fill),
         el("span", { class: "age" }, age),
         el("span", { class: "state" }, STATES[t.state]),
@@ -52,37 +61,81 @@ function drawFreshness({ tables }) {
     );
   }
   bodyOf("freshness").replaceChildren(list);
-  const of = (state) => tables.filter((t) => t.state === state);
-  const kept = of("fresh").length;
+  const of = (state) => tables.filter((t) => t.state === state).length;
   const parts = ["due", "late", "never"]
-    .map((state) => [state, of(state).length])
+    .map((state) => [state, of(state)])
     .filter(([, n]) => n)
     .map(([state, n]) => (state === "never" ? `${n} not read yet` : `${n} ${state}`));
-  card("card-fresh", [count(kept), el("small", {}, ` of ${tables.length}`)], parts.join(", ") || "all of them");
-  const late = of("late");
-  const never = of("never");
-  const due = of("due");
-  const words = [
-    late.length && `${late.map((t) => t.table).join(", ")} ${late.length === 1 ? "is" : "are"} older than promised.`,
-    due.length && `${counted(due.length, "table")} ${due.length === 1 ? "is" : "are"} due: a run should renew them any minute.`,
-    never.length === tables.length && "No table has been read yet: unpause intra42_nightly, and wait for its first run.",
-    never.length && never.length < tables.length && `Not read yet: ${never.map((t) => t.table).join(", ")}.`,
-  ].filter(Boolean);
-  get("summary").textContent = words.join(" ") || "Every table is as fresh as promised.";
+  card("card-fresh", [count(of("fresh")), el("small", {}, ` of ${tables.length}`)], parts.join(", ") || "all of them");
+  const largest = sizes.reduce((a, b) => (b.rows > a.rows ? b : a), sizes[0]);
+  const about = sizes.every((size) => size.exact) ? "" : "about ";
+  card(
+    "card-rows",
+    [about && el("small", {}, about), count(rows)],
+    rows ? `in ${counted(sizes.length, "table")}; most in ${largest.table}: ${count(largest.rows)}` : "no table has a row yet",
+  );
+}
+
+/** Say what keeps the tables from being as fresh as promised; nothing where all are. */
+function wordsOnTables({ tables }) {
+  const of = (state) => tables.filter((t) => t.state === state).map((t) => t.table);
+  const [late, due, never] = [of("late"), of("due"), of("never")];
+  const told = [];
+  if (late.length) told.push(["bad", `${late.join(", ")} ${late.length === 1 ? "is" : "are"} older than promised.`]);
+  if (never.length === tables.length) {
+    told.push(["warn", "No table has been read yet: unpause intra42_nightly, and wait for its first run."]);
+  } else if (never.length) {
+    told.push(["warn", `Not read yet: ${never.join(", ")}.`]);
+  }
+  if (due.length) told.push(["due", `${counted(due.length, "table")} ${due.length === 1 ? "is" : "are"} due: a run should renew ${due.length === 1 ? "it" : "them"} any minute.`]);
+  return told.map(([level, words]) => ({ level, words: [words] }));
+}
+
+function wordsOnRuns({ troubles }) {
+  return troubles.map((t) => ({
+    level: t.level,
+    words: [
+      `${t.sentence} `,
+      t.task && airflowLink(placeOf(t.dag_id, t.run_id, t.task), "Its log"),
+      t.task && " ",
+      t.run_id ? airflowLink(placeOf(t.dag_id, t.run_id), "The run") : airflowLink(placeOf(t.dag_id), "The DAG"),
+    ],
+  }));
+}
+
+const RANK = ["bad", "warn", "due"];
+
+/** The headline: green only where both Airflow and the warehouse say that all is well. */
+function drawSummary({ schedule, freshness }) {
+  const told = [];
+  const add = (result, words, unknown) => {
+    if (!result) return;
+    if (result.status === "fulfilled") told.push(...words(result.value));
+    else told.push({ level: "warn", words: [unknown] });
+  };
+  add(schedule, wordsOnRuns, "How the last runs ended is not known: Airflow does not say.");
+  add(freshness, wordsOnTables, "How fresh the tables are is not known.");
+  told.sort((a, b) => RANK.indexOf(a.level) - RANK.indexOf(b.level));
+  if (!told.length && !(schedule && freshness)) return;
+  const shown = told.length ? told : [{ level: "good", words: ["Every table is as fresh as promised."] }];
+  get("summary").replaceChildren(
+    ...shown.map(({ level, words }) => el("p", { class: `verdict ${level}` }, el("span", {}, ...words.filter(Boolean)))),
+  );
 }
 
 function drawQuota(q) {
   const meter = get("card-quota").querySelector(".meter");
   const share = q.per_hour ? q.used / q.per_hour : 0;
   meter.hidden = !q.per_hour;
-  meter.firstElementChild.style.width = `${Math.min(share, 1) * 100}%`;
+  // What is more than nothing can be seen.
+  meter.firstElementChild.style.width = q.used ? `max(3px, ${Math.min(share, 1) * 100}%)` : "0";
   meter.classList.toggle("high", share > 0.8);
   let note = q.per_hour
-    ? `${Math.round(share * 100)} % of the hour's quota`
+    ? `${percent(share)} of the hour's quota`
     : "the API has not announced its limit: that of the connection holds";
   if (!q.asked_before) note = "no request has been sent yet";
   if (q.paused_until) note = `the API asked for silence until ${atTime(q.paused_until)}`;
-  card("card-quota", [count(q.used), el("small", {}, q.per_hour ? ` of ${count(q.per_hour)}` : "")], note);
+  card("card-quota", [count(q.used), q.per_hour ? el("small", {}, ` of ${count(q.per_hour)}`) : ""], note);
   const body = bodyOf("minutes");
   if (!q.used) {
     forget(body);
@@ -128,14 +181,14 @@ function drawRequests(activity, q) {
   }
   const most = Math.max(...sums);
   const allowed = q?.per_hour ? { day: q.per_hour / 4, week: q.per_hour, month: 24 * q.per_hour }[span] : null;
-  const line = allowed && most > allowed / 3 ? { name: `quota per ${per}`, value: allowed } : null;
-  const max = line ? null : cap(sums);
+  const max = cap(sums);
+  const line = allowed && !max && most > allowed / 3 ? { name: `quota per ${per}`, value: allowed } : null;
   hint(
     "requests",
     `${counted(sum, "request")} in ${period}; most in a ${per}: ${count(most)}` +
-      (allowed ? `, ${Math.round((most / allowed) * 100)} % of the quota` : "") +
+      (allowed ? `, ${percent(most / allowed)} of the quota` : "") +
       (refused ? `; ${count(refused)} refused with 429` : "") +
-      (max ? "; the tallest bar is cut" : ""),
+      cutBars(sums, max),
   );
   bars(body, {
     labels: intervals.map((i) => label(i.begins_at)),
@@ -150,7 +203,7 @@ function drawRequests(activity, q) {
 
 const WRITTEN = ["inserted", "updated", "deleted"];
 
-function drawRows(items, per, period, titles) {
+function drawRows(items, per, period, titles, places) {
   const body = bodyOf("rows");
   const series = WRITTEN.map((name) => ({ name, colour: name, values: items.map((i) => i[name]) }));
   const sums = items.length ? totals(series) : [];
@@ -162,7 +215,7 @@ function drawRows(items, per, period, titles) {
   }
   const max = cap(sums);
   const each = series.map((s) => `${count(s.values.reduce((a, b) => a + b, 0))} ${s.name}`);
-  hint("rows", `${each.join(", ")}, per ${per}${max ? "; the tallest bar is cut" : ""}`);
+  hint("rows", `${each.join(", ")}, per ${per}${cutBars(sums, max)}`);
   bars(body, {
     labels: items.map((i) => label(i.begins_at)),
     titles,
@@ -170,6 +223,8 @@ function drawRows(items, per, period, titles) {
     what: `Rows written per ${per} in ${period}`,
     series,
     max,
+    open: places && ((i) => goTo(places[i])),
+    link: places && ((i) => airflowLink(places[i], titles(i), "Open the run")),
   });
 }
 
@@ -181,7 +236,13 @@ function drawRowsOfRuns({ runs }) {
     .filter((r) => new Date(r.opened_at) > since)
     .map((r) => ({ ...r, begins_at: r.opened_at }))
     .reverse();
-  drawRows(items, "run", "the last 24 hours", (i) => `${nameOf(items[i].dag_id)}, ${atMoment(items[i].opened_at)}`);
+  drawRows(
+    items,
+    "run",
+    "the last 24 hours",
+    (i) => `${nameOf(items[i].dag_id)}, ${atMoment(items[i].opened_at)}`,
+    items.map((run) => placeOf(run.dag_id, run.run_id)),
+  );
 }
 
 function drawRowsOfTime(activity) {
@@ -190,7 +251,8 @@ function drawRowsOfTime(activity) {
 }
 
 function edge(seconds) {
-  return seconds % 86_400 === 0 && seconds ? `${seconds / 86_400} d` : duration(seconds);
+  if (seconds < 7200) return `${seconds / 60} min`;
+  return `${seconds / 3600} h`;
 }
 
 function drawLevels(found) {
@@ -215,7 +277,7 @@ function drawLevels(found) {
     everyTick: true,
     titles: (i) => {
       const [from, to] = [found.edges_s[i], found.edges_s[i + 1]];
-      return to ? `Unseen for ${edge(from)} to ${edge(to)}` : `Unseen for more than ${edge(from)}`;
+      return to ? `Unseen for ${from ? `${edge(from)} to ` : "less than "}${edge(to)}` : `Unseen for more than ${edge(from)}`;
     },
     head: "Unseen",
     what: `Levels recomputed silently, ${count(found.levels)} in all, by how long the change stayed unseen`,
@@ -254,56 +316,72 @@ function drawAudit({ tables }) {
 }
 
 function number(of) {
-  return (row) => el("span", { class: of(row) ? null : "zero" }, count(of(row)));
+  return (row) => {
+    const n = of(row);
+    return n === undefined ? "" : el("span", { class: n ? null : "zero" }, count(n));
+  };
 }
 
-const runLink = (dagId, runId) =>
-  airflowLink(`dags/${encodeURIComponent(dagId)}/runs/${encodeURIComponent(runId)}`, runId, "Open the run");
+const runLink = (dagId, runId) => airflowLink(placeOf(dagId, runId), runId, "Open the run");
 
 function stateOf(run) {
-  if (run.running_attempts) return ["running", "under way"];
-  if (run.failed_attempts) return ["failed", counted(run.failed_attempts, "failed attempt")];
-  return ["success", "no failed attempt"];
+  if (run.state === "running" && run.failed_tasks) return ["failed", "running, a task failed"];
+  if (run.state === "running" && run.retrying.length) return ["running", "running, to be tried again"];
+  return [run.state, run.state];
 }
 
-function drawRuns({ runs }) {
+function tasksOf(run) {
+  const tasks = [...run.failed, ...run.retrying];
+  const nameOfTask = (t) => (t.map_index >= 0 ? `${t.task_id} [${t.map_index}]` : t.task_id);
+  const links = tasks.map((t) => airflowLink(placeOf(run.dag_id, run.run_id, t), nameOfTask(t), "Open its log"));
+  const more = run.failed_tasks - run.failed.length;
+  return links.length && el("span", { class: "second tasks" }, ...links, more > 0 ? `and ${count(more)} more` : "");
+}
+
+function stateCell(run) {
+  const [kind, words] = stateOf(run);
+  const attempts = run.sums?.failed_attempts ?? 0;
+  const after = attempts ? counted(attempts, "failed attempt") : "no failed attempt";
+  const second = tasksOf(run) || (run.state === "success" && run.sums && el("span", { class: "second" }, after));
+  return el("span", {}, el("span", { class: `state ${kind}` }, words), second || "");
+}
+
+function took(run) {
+  if (!run.started_at || !run.finished_at) return "";
+  return duration((new Date(run.finished_at) - new Date(run.started_at)) / 1000);
+}
+
+function drawRuns({ runs }, sums) {
   const body = bodyOf("runs");
+  const away = sums?.status === "rejected";
+  hint("runs", away ? "As Airflow has them. What they wrote is not known: the warehouse does not answer." : "As Airflow has them, with what each wrote into the warehouse.");
   if (!runs.length) return sentence(body, "No run yet.");
+  const key = (run) => `${run.dag_id} ${run.run_id}`;
+  const known = new Map((sums?.value?.runs ?? []).map((run) => [key(run), run]));
+  const columns = [
+    { head: "Began", cell: (r) => atMoment(r.started_at ?? r.made_at) },
+    { head: "DAG", cell: (r) => airflowLink(placeOf(r.dag_id), nameOf(r.dag_id), "Open the DAG") },
+    {
+      head: "Run, and what it says",
+      cell: (r) => el("span", {}, runLink(r.dag_id, r.run_id), el("span", { class: "second" }, r.note)),
+      wide: true,
+    },
+    { head: "State", cell: stateCell },
+    { head: "Took", number: true, cell: took },
+    ...["requests", ...WRITTEN, "parked"].map((name) => ({
+      head: name[0].toUpperCase() + name.slice(1),
+      number: true,
+      cell: number((r) => r.sums?.[name]),
+    })),
+  ];
   body.replaceChildren(
-    table(
-      "The last runs, newest first",
-      [
-        { head: "Began", cell: (r) => atMoment(r.opened_at) },
-        { head: "DAG", cell: (r) => nameOf(r.dag_id) },
-        { head: "Run", cell: (r) => runLink(r.dag_id, r.run_id), wide: true },
-        {
-          head: "Attempts",
-          cell: (r) => {
-            const [kind, words] = stateOf(r);
-            return el("span", { class: `state ${kind}` }, words);
-          },
-        },
-        {
-          head: "Took",
-          number: true,
-          cell: (r) =>
-            r.finished_at && !r.running_attempts
-              ? duration((new Date(r.finished_at) - new Date(r.opened_at)) / 1000)
-              : "",
-        },
-        ...["requests", ...WRITTEN, "parked"].map((name) => ({
-          head: name[0].toUpperCase() + name.slice(1),
-          number: true,
-          cell: number((r) => r[name]),
-        })),
-      ],
-      runs.slice(0, 20),
-    ),
+    table("The last runs, newest first", columns, runs.map((run) => ({ ...run, sums: known.get(key(run)) }))),
   );
 }
 
 function reasonAndRun(row) {
-  return el("span", {}, row.reason, el("span", { class: "second" }, row.run_id));
+  const run = row.dag_id ? runLink(row.dag_id, row.run_id) : row.run_id;
+  return el("span", {}, row.reason, el("span", { class: "second" }, run));
 }
 
 function drawParked({ total, records }) {
@@ -355,65 +433,99 @@ function drawTombstones({ days, total, restored, tombstones }) {
   );
 }
 
-function drawSchedule({ dags }) {
-  const list = get("card-next").querySelector("dl");
-  const lines = dags.flatMap((d) => {
-    let next = "not parsed yet";
-    if (d.paused) next = "paused";
-    else if (d.next_run_at) next = el("span", {}, el("b", {}, atTime(d.next_run_at)), ` ${fromNow(d.next_run_at)}`);
-    else if (d.parsed) next = "a run is under way";
-    const last = d.last_run
-      ? el("span", { class: `state ${d.last_run.state}`, title: d.last_run.run_id }, `last run: ${d.last_run.state}`)
-      : "no run yet";
-    return [el("dt", {}, nameOf(d.dag_id)), el("dd", {}, next), el("dt"), el("dd", { class: "muted" }, last)];
-  });
-  list.replaceChildren(...lines);
+function nextOf(dag) {
+  if (!dag.parsed) return "not parsed yet";
+  if (dag.paused) return "paused";
+  if (["running", "queued"].includes(dag.last_run?.state)) return "a run is under way";
+  if (!dag.next_run_at) return "no run is planned";
+  const due = new Date(dag.next_run_at) < Date.now();
+  return el("span", {}, el("b", {}, atTime(dag.next_run_at)), ` ${due ? "was due " : ""}${fromNow(dag.next_run_at)}`);
 }
 
-async function fetchAll() {
+function lastOf(dag) {
+  const run = dag.last_run;
+  if (!run) return "no run yet";
+  const [kind, words] = stateOf(run);
+  const shown = el("span", { class: `state ${kind}` }, `last run: ${words}`);
+  return airflowLink(placeOf(dag.dag_id, run.run_id), shown, `Open ${run.run_id}`);
+}
+
+function drawSchedule({ dags }) {
+  const lines = dags.flatMap((d) => [
+    el("dt", {}, airflowLink(placeOf(d.dag_id), nameOf(d.dag_id), "Open the DAG")),
+    el("dd", {}, nextOf(d)),
+    el("dt"),
+    el("dd", {}, lastOf(d)),
+  ]);
+  get("card-next").querySelector("dl").replaceChildren(...lines);
+}
+
+/** Which figures there are, and with which parameters. */
+function asked() {
   const ours = DAG ?? undefined;
-  const names = {
+  return {
+    schedule: ["schedule", { dag_id: ours }],
     freshness: ["freshness"],
     quota: ["quota"],
-    activity: ["activity", { span, dag_id: ours }],
     runs: ["runs", { limit: 110, dag_id: ours }],
+    activity: ["activity", { span, dag_id: ours }],
     levels: ["levels"],
     audit: ["audit"],
     parked: ["parked"],
     tombstones: ["tombstones"],
-    schedule: ["schedule"],
   };
-  const keys = Object.keys(names);
-  const settled = await Promise.allSettled(keys.map((key) => figure(...names[key])));
-  return Object.fromEntries(keys.map((key, i) => [key, settled[i]]));
-}
-
-function banner(text, calm = false) {
-  const shown = get("banner");
-  shown.hidden = !text;
-  shown.textContent = text;
-  shown.classList.toggle("calm", calm);
-  get("panels").hidden = Boolean(text);
 }
 
 /** Draw one figure, or say in its place why there is none. */
-function place(ids, result, draw, cardId) {
+function place(ids, result, draw, ...cards) {
   if (result.status === "fulfilled") return draw(result.value);
   if (!(result.reason instanceof Problem)) throw result.reason;
   for (const id of ids) {
     forget(bodyOf(id));
     sentence(bodyOf(id), result.reason.message);
   }
-  if (cardId) card(cardId, "Not known", "", true);
+  for (const id of cards) card(id, "Not known", "", true);
 }
 
-function commonProblem(results) {
-  const warehouse = Object.entries(results).filter(([key]) => key !== "schedule").map(([, result]) => result);
-  const [first] = warehouse;
-  const same = warehouse.every((r) => r.status === "rejected" && r.reason.problem === first.reason?.problem);
+const DRAWN = {
+  schedule: (known) => {
+    if (known.schedule.status === "fulfilled") drawSchedule(known.schedule.value);
+    place(["runs"], known.schedule, (found) => drawRuns(found, known.runs));
+  },
+  freshness: (known) => place(["freshness"], known.freshness, drawFreshness, "card-fresh", "card-rows"),
+  quota: (known) => place(["minutes"], known.quota, drawQuota, "card-quota"),
+  activity: (known) => {
+    place(["requests"], known.activity, (found) => drawRequests(found, known.quota?.value));
+    if (span !== "day") place(["rows"], known.activity, drawRowsOfTime);
+  },
+  runs: (known) => {
+    if (span === "day") place(["rows"], known.runs, drawRowsOfRuns);
+    if (known.schedule) place(["runs"], known.schedule, (found) => drawRuns(found, known.runs));
+  },
+  levels: (known) => place(["levels"], known.levels, drawLevels, "card-levels"),
+  audit: (known) => place(["audit"], known.audit, drawAudit),
+  parked: (known) => place(["parked"], known.parked, drawParked),
+  tombstones: (known) => place(["tombstones"], known.tombstones, drawTombstones),
+};
+
+/** Say one thing instead of many panels; what Airflow knows is shown in any case. */
+function banner(text, calm = false, without = ".of-warehouse") {
+  const shown = get("banner");
+  shown.hidden = !text;
+  shown.textContent = text;
+  shown.classList.toggle("calm", calm);
+  get("panels").hidden = Boolean(text) && without === "all";
+  for (const each of document.querySelectorAll(".of-warehouse")) each.hidden = Boolean(text);
+}
+
+function commonProblem(known) {
+  const results = Object.entries(known).filter(([name]) => name !== "schedule").map(([, result]) => result);
+  const [first] = results;
+  const same = results.every((r) => r.status === "rejected" && r.reason.problem === first.reason?.problem);
   return same ? first.reason : null;
 }
 
+let latest = {};
 let loading = false;
 let again = false;
 
@@ -424,29 +536,25 @@ async function load() {
   }
   loading = true;
   const shownSpan = span;
-  try {
-    const results = await fetchAll();
-    const problem = commonProblem(results);
-    get("asked").textContent = `As of ${atTime(Date.now())}, ${timeZone}`;
-    if (problem) {
-      get("summary").textContent = "";
-      banner(problem.message, problem.problem === "no_schema");
-      return;
-    }
-    banner("");
+  const known = {};
+  const arrive = async ([name, request]) => {
+    const [result] = await Promise.allSettled([figure(...request)]);
+    known[name] = result;
+    latest = { ...latest, [name]: result };
     if (shownSpan !== span) return;
-    const q = results.quota.value;
-    place(["freshness"], results.freshness, drawFreshness, "card-fresh");
-    place(["minutes"], results.quota, drawQuota, "card-quota");
-    place(["requests"], results.activity, (found) => drawRequests(found, q));
-    if (span === "day") place(["rows"], results.runs, drawRowsOfRuns);
-    else place(["rows"], results.activity, drawRowsOfTime);
-    place(["levels"], results.levels, drawLevels, "card-levels");
-    place(["audit"], results.audit, drawAudit);
-    place(["runs"], results.runs, drawRuns);
-    place(["parked"], results.parked, drawParked);
-    place(["tombstones"], results.tombstones, drawTombstones);
-    if (results.schedule.status === "fulfilled") drawSchedule(results.schedule.value);
+    // Each figure is shown when it is there: none waits for a slower one.
+    if (name === "schedule" && result.status === "fulfilled") get("panels").hidden = false;
+    DRAWN[name](latest);
+    drawSummary(latest);
+  };
+  try {
+    await Promise.all(Object.entries(asked()).map(arrive));
+    get("asked").textContent = `As of ${atTime(Date.now())}, ${timeZone}`;
+    if (shownSpan !== span) return;
+    const problem = commonProblem(known);
+    const nothing = known.schedule.status === "rejected" ? "all" : undefined;
+    banner(problem ? problem.message : "", problem?.problem === "no_schema", nothing);
+    if (!problem) DRAWN.activity(latest);
   } finally {
     loading = false;
     document.body.dataset.loaded = "true";
@@ -468,10 +576,10 @@ function choose(chosen) {
 function start() {
   followTheme(redraw);
   if (DAG && !OURS.includes(DAG)) {
-    get("summary").textContent = "";
+    get("summary").replaceChildren();
     get("refresh").hidden = true;
     document.body.dataset.loaded = "true";
-    return banner(`The DAG ${DAG} is not one of intra42's. This tab is about ${OURS.join(" and ")}.`, true);
+    return banner(`The DAG ${DAG} is not one of intra42's. This tab is about ${OURS.join(" and ")}.`, true, "all");
   }
   for (const button of document.querySelectorAll("[data-span]")) {
     button.addEventListener("click", () => choose(button.dataset.span));
