@@ -9,7 +9,11 @@ from intra42.catalog.resources import RESOURCES
 
 HIDDEN = "(hidden)"
 
-_QUOTED = re.compile(r"""["'](?P<inside>[^"']*)["']?""")
+# An apostrophe of our own English, as in "the run's" or "users' rows", opens no quotation; one
+# behind a single letter may: Python writes bytes as b'...'.
+_QUOTED = re.compile(
+    r"""(?:"|(?<![a-z]{2})'|'(?!(?:s|t|re|ve|ll)\b|(?<=s') [a-z]))(?P<inside>[^"']*)["']?"""
+)
 _MAIL = re.compile(r"\S+@\S+")
 
 

@@ -22,6 +22,14 @@ from intra42.ui.masking import masked
             '"projects_users_user_id_fkey"',
         )
         * 2,
+        ("the run's params: updated_to needs updated_from",) * 2,
+        ("it doesn't hold, they're the users' rows",) * 2,
+        ("the run's key 'jdoe' is odd", "the run's key (hidden)"),
+        ("login='jdoe' is odd", "login=(hidden)"),
+        ("the users' name b's jdoe' is odd", "the users' name b(hidden)"),
+        ("the value 's jdoe' is odd", "the value (hidden)"),
+        ("the name 'O'Neil' is odd", "the name (hidden)"),
+        ("logins'jdoe' are odd", "logins(hidden)"),
         ('null value in column "user_id" of relation "campus_users"',) * 2,
     ],
 )

@@ -13,7 +13,13 @@ export function cap(totals) {
   if (sorted.length < 2) return null;
   const usual = sorted[Math.max(1, Math.floor(sorted.length / 4))];
   if (sorted[0] <= 8 * usual) return null;
-  return Math.ceil(1.5 * sorted.find((n) => n <= 4 * usual));
+  return round(1.5 * sorted.find((n) => n <= 4 * usual));
+}
+
+/** Return the next number that looks good at the end of an axis. */
+function round(n) {
+  const step = 10 ** Math.floor(Math.log10(n)) / 2;
+  return Math.max(Math.ceil(n / step) * step, 2);
 }
 
 /** Say which bars are cut at `max`, and how tall the tallest is. */

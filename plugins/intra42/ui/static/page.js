@@ -264,8 +264,8 @@ function drawLevels(found) {
   }
   card(
     "card-levels",
-    [duration(found.median_s), el("small", {}, " at most, half of them")],
-    `${counted(found.levels, "level")} in ${found.days} days; nine of ten within ${duration(found.most_s)}`,
+    [duration(found.median_s), el("small", {}, " at most")],
+    `half of ${counted(found.levels, "level")} in ${found.days} days; nine of ten within ${duration(found.most_s)}`,
   );
   const classes = found.edges_s.map((_, i) => {
     const to = found.edges_s[i + 1];
