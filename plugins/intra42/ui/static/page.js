@@ -92,15 +92,15 @@ function wordsOnTables({ tables }) {
 }
 
 function wordsOnRuns({ troubles }) {
-  return troubles.map((t) => ({
-    level: t.level,
-    words: [
-      `${t.sentence} `,
+  const places = (t) =>
+    el(
+      "span",
+      { class: "places" },
       t.task && airflowLink(placeOf(t.dag_id, t.run_id, t.task), "Its log"),
-      t.task && " ",
-      t.run_id ? airflowLink(placeOf(t.dag_id, t.run_id), "The run") : airflowLink(placeOf(t.dag_id), "The DAG"),
-    ],
-  }));
+      t.task && " · ",
+      airflowLink(placeOf(t.dag_id, t.run_id), t.run_id ? "The run" : "The DAG"),
+    );
+  return troubles.map((t) => ({ level: t.level, words: [`${t.sentence} `, places(t)] }));
 }
 
 const RANK = ["bad", "warn", "due"];
