@@ -29,7 +29,8 @@ ColumnName = tuple[str, str]  # resource, column
 Values = tuple[Any, ...]
 
 _UNKNOWN = "value"  # what a parked record has instead of fields where it is no object
-_MARK = "intra42: which hash_secret this is"
+# Of the scheme as well as of the key: what was hashed otherwise is hashed anew when this changes.
+_MARK = "intra42: which hash_secret this is, of hashes that know their column"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,19 +46,22 @@ class Hashing:
     version: int | None = None
     reread: Mapping[str, int] = field(default_factory=dict)
 
-    def value(self, text: str) -> str:
-        """Return the HMAC-SHA-256 of `text`, 64 hexadecimal digits."""
-        return hmac.digest(self.secret.encode(), text.encode(), "sha256").hex()
+    def value(self, column: str, text: str) -> str:
+        """Return the HMAC-SHA-256 of `text` in `column` (`table.column`), 64 hexadecimal digits.
+
+        Equal texts of two columns do not join: the message is `table.column:text`.
+        """
+        return hmac.digest(self.secret.encode(), f"{column}:{text}".encode(), "sha256").hex()
 
     def storing(self, resource: Resource) -> Callable[[Values], Values]:
         """Return what makes a row's values, in catalogue order, those to be stored."""
         chosen = self.columns.get(resource.name, frozenset())
-        marks = [name in chosen for name in resource.column_names]
+        hashed = [f"{resource.name}.{n}" if n in chosen else "" for n in resource.column_names]
         if not chosen:
             return lambda values: values
         return lambda values: tuple(
-            self.value(value) if hashed and value is not None else value
-            for value, hashed in zip(values, marks, strict=True)
+            self.value(column, value) if column and value is not None else value
+            for value, column in zip(values, hashed, strict=True)
         )
 
     def payload(
@@ -73,9 +77,12 @@ class Hashing:
             chosen = chosen & frozenset(only)
         if not chosen:
             return dict(payload)
-        keys = {".".join(c.path) for c in resource.columns if c.name in chosen} | {_UNKNOWN}
+        names = {".".join(c.path): c.name for c in resource.columns if c.name in chosen}
+        names[_UNKNOWN] = _UNKNOWN
         return {
-            key: self.value(_as_text(value)) if key in keys and value is not None else value
+            key: self.value(f"{resource.name}.{names[key]}", _as_text(value))
+            if key in names and value is not None
+            else value
             for key, value in payload.items()
         }
 
@@ -132,20 +139,27 @@ def _split(name: str) -> ColumnName:
     return resource, column
 
 
-def agree(connection: psycopg.Connection[Any], config: Config, *, may_restore: bool) -> Hashing:
+def agree(
+    connection: psycopg.Connection[Any],
+    config: Config,
+    *,
+    may_restore: bool,
+    declared: Sequence[tuple[Any, ...]] | None = None,
+) -> Hashing:
     """Return how this attempt stores text, and write down where that is new.
 
-    Called before the attempt's first request, so that whatever it is shown has a later number than
-    the change. Only where it `may_restore` is a column that is hashed stored in clear text again;
-    else it stays hashed until somebody does.
+    `declared` is what was written down before, None where nobody has asked for it yet. Called
+    before the attempt's first request, so that whatever it is shown has a later number than the
+    change. Only where it `may_restore` is a column that is hashed stored in clear text again; else
+    it stays hashed until somebody does.
 
     Raises:
         ConfigError: as `chosen`; or columns are hashed and there is no key.
     """
     wanted = chosen(config)
     found = Hashing(secret=config.hash_secret)
-    mark = found.value(_MARK)[:16] if config.hash_secret else None
-    declared = _declared(connection)
+    mark = _mark(found) if config.hash_secret else None
+    declared = _declared(connection) if declared is None else declared
     if _changes(declared, wanted, mark, may_restore=may_restore):
         with connection.transaction():
             wait_for(connection, "hashing/lock")
@@ -155,6 +169,10 @@ def agree(connection: psycopg.Connection[Any], config: Config, *, may_restore: b
                 _declare(connection, columns, key)
         declared = _declared(connection)
     return _agreed(declared, config.hash_secret)
+
+
+def _mark(hashing: Hashing) -> str:
+    return hashing.value("", _MARK)[:16]
 
 
 def _declared(connection: psycopg.Connection[Any]) -> list[tuple[Any, ...]]:

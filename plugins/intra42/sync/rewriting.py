@@ -55,7 +55,7 @@ def _rewrite_batch(work: Work, batch: int) -> int | None:
     ).fetchall()
     up_to = found[-1][0] if len(found) == batch else None
     _rewrite_rows(work, resource, chosen, found)
-    _rewrite_graves(work, chosen, {**span, "up_to": up_to})
+    _rewrite_graves(work, resource, chosen, {**span, "up_to": up_to})
     if up_to is None:
         _rewrite_parked(work, resource, chosen, from_seq)
     work.execute("hashing/progress", resource=name, columns=chosen, up_to=up_to)
@@ -66,7 +66,7 @@ def _rewrite_rows(
     work: Work, resource: Resource, chosen: Sequence[str], found: Sequence[tuple[Any, ...]]
 ) -> None:
     rows = [
-        {"id": number, **_hashed(work, dict(zip(chosen, values, strict=True)))}
+        {"id": number, **_hashed(work, resource, dict(zip(chosen, values, strict=True)))}
         for number, *values in found
         if any(value is not None for value in values)
     ]
@@ -84,19 +84,22 @@ def _rewrite_rows(
     work.counts.changed(resource.name, updated=len(rows))
 
 
-def _hashed(work: Work, values: dict[str, str | None]) -> dict[str, str | None]:
+def _hashed(work: Work, resource: Resource, values: dict[str, str | None]) -> dict[str, str | None]:
     return {
-        key: None if value is None else work.hashing.value(value) for key, value in values.items()
+        key: None if value is None else work.hashing.value(f"{resource.name}.{key}", value)
+        for key, value in values.items()
     }
 
 
-def _rewrite_graves(work: Work, chosen: Sequence[str], span: dict[str, Any]) -> None:
+def _rewrite_graves(
+    work: Work, resource: Resource, chosen: Sequence[str], span: dict[str, Any]
+) -> None:
     rows = [
         {"number": number, "values": hashed}
         for number, row in work.fetch("hashing/next_graves", **span)
         if (
             hashed := _hashed(
-                work, {key: row[key] for key in chosen if isinstance(row.get(key), str)}
+                work, resource, {key: row[key] for key in chosen if isinstance(row.get(key), str)}
             )
         )
     ]
