@@ -37,7 +37,7 @@ INTERNAL = frozenset(
         *("anonymised_users", "api_limits", "api_tokens", "dag_runs", "hashed_columns"),
         *("history_chunks", "history_queue", "jobs"),
         *("last_heard", "legs", "listing_totals", "outsiders", "refresh_chunks", "refresh_requests"),
-        *("schema_migrations", "vanished_users", "verifications"),
+        *("schema_migrations", "settings", "vanished_users", "verifications"),
     }
 )
 _BOOKKEEPING_FIRST = ("sync_runs", "sync_run_tables", "sync_state", "checks", "audits")

@@ -12,9 +12,12 @@ import pendulum
 
 from intra42.errors import ConfigError
 
+VARIABLE = "intra42_config"
+
 _MAX_ID = 2_147_483_647
 _LEAST_SECRET = 32
 _COLUMN = re.compile(r"[a-z_]+\.[a-z_]+")
+_FLAGS = ("full_refresh", "allow_mass_delete", "purge_out_of_scope")
 # Never shown, not even where they are wrong.
 _SECRETS = frozenset({"hash_secret"})
 
@@ -67,7 +70,9 @@ class Request:
 
     `standing` are the settings without the params, which a run about other campuses or cursus must
     not overrule in the rows. `restricted` says that the run is only about the campuses named in its
-    params. `tables` narrows a full refresh to the tables named; empty means all of them.
+    params. `tables` narrows a full refresh to the tables named; empty means all of them. `named`
+    are the settings that the Airflow variable `variable` names itself, None where there is no such
+    variable: all others are defaults.
     """
 
     config: Config
@@ -77,6 +82,9 @@ class Request:
     tables: tuple[str, ...] = ()
     window: Window | None = None
     allow_mass_delete: bool = False
+    purge_out_of_scope: bool = False
+    variable: str = VARIABLE
+    named: frozenset[str] | None = None
 
     def mirrored_cursus(self, scope: str) -> tuple[int, ...]:
         """Return the cursus of `scope`, a name of `Config`, whose rows are mirrored.
@@ -85,6 +93,11 @@ class Request:
         what belongs to several is of the first.
         """
         return tuple(dict.fromkeys((*getattr(self.standing, scope), *getattr(self.config, scope))))
+
+    @property
+    def is_standing(self) -> bool:
+        """Whether the run is about what the settings ask for, not about something of its own."""
+        return not self.restricted and self.config == self.standing
 
     @property
     def lists_all(self) -> bool:
@@ -171,7 +184,7 @@ _RULES: dict[str, tuple[Callable[[Any], Any], str]] = {
 }
 
 
-def parse_config(values: Any, *, where: str = "intra42_config") -> Config:
+def parse_config(values: Any, *, where: str = VARIABLE) -> Config:
     """Return the settings that `values` (the decoded JSON of the variable) ask for.
 
     Raises:
@@ -206,20 +219,23 @@ def _checked(key: str, value: Any, where: str) -> Any:
         raise ConfigError(message) from None
 
 
-def parse_request(values: Any, params: Mapping[str, Any]) -> Request:
+def parse_request(values: Any, params: Mapping[str, Any], *, variable: str = VARIABLE) -> Request:
     """Return the order of a run: the variable's `values`, overridden by its `params`.
+
+    `values` is None where there is no variable. A param that is null, blank or empty is not given;
+    any other is checked, whatever it is.
 
     Raises:
         ConfigError: as `parse_config`, or an explicit window that makes no sense.
     """
-    config = standing = parse_config(values)
-    for key in ("campus_ids", "cursus_ids"):
-        if given := _listed(params.get(key)):
-            chosen = _checked(key, given, "the run's params")
-            config = replace(config, **{key: chosen})
-    flags = {
-        key: _param_flag(key, params.get(key)) for key in ("full_refresh", "allow_mass_delete")
+    config = standing = parse_config(values, where=variable)
+    chosen = {
+        key: _checked(key, _listed(params[key]), "the run's params")
+        for key in ("campus_ids", "cursus_ids")
+        if _is_given(params.get(key))
     }
+    config = replace(config, **chosen)
+    flags = {key: _param_flag(key, params.get(key)) for key in _FLAGS}
     window = _explicit_window(params.get("updated_from"), params.get("updated_to"))
     if window and flags["full_refresh"]:
         message = "the run's params: full_refresh and an explicit window exclude each other"
@@ -228,14 +244,38 @@ def parse_request(values: Any, params: Mapping[str, Any]) -> Request:
     if tables and not flags["full_refresh"]:
         message = "the run's params: tables names what a full refresh reads, so set full_refresh"
         raise ConfigError(message)
+    restricted = "campus_ids" in chosen
+    if flags["purge_out_of_scope"] and (chosen or window):
+        message = (
+            "the run's params: purge_out_of_scope is about what intra42_config asks for, so leave "
+            "campuses, cursus and the window as they are"
+        )
+        raise ConfigError(message)
     return Request(
         config=config,
         standing=standing,
-        restricted=bool(_listed(params.get("campus_ids"))),
+        restricted=restricted,
         tables=tables,
         window=window,
+        variable=variable,
+        named=None if values is None else _named(values),
         **flags,
     )
+
+
+def _named(values: Mapping[str, Any]) -> frozenset[str]:
+    """Return the settings that the variable names; null says nothing."""
+    return frozenset(key for key, value in values.items() if value is not None)
+
+
+def _is_given(value: Any) -> bool:
+    """Tell whether a list of the trigger form was filled in.
+
+    Whatever is there but means nothing, such as a lone comma, is an error instead of everything.
+    """
+    if isinstance(value, str):
+        return bool(value.strip())
+    return value is not None and value not in ([], ())
 
 
 def _listed(value: Any) -> Any:
@@ -243,7 +283,7 @@ def _listed(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     parts = [part.strip() for part in value.split(",") if part.strip()]
-    return [int(part) if part.isdecimal() else part for part in parts]
+    return [int(part) if part.isdecimal() else part for part in parts] or value
 
 
 def _param_flag(key: str, value: Any) -> bool:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.dags.stack import INCREMENTAL, Stack
+from tests.dags.stack import INCREMENTAL, NIGHTLY, Stack
 
 
 def test_with_a_bad_setting_only_the_first_task_runs_and_only_once(
@@ -28,3 +28,22 @@ def test_without_the_variable_the_defaults_hold(stack: Stack) -> None:
     asked = [e for e in stack.sim.ledger.requests("/v2/cursus_users") if e.query]
     assert asked
     assert all("filter[campus_id]" not in entry.query for entry in asked)
+
+
+def test_a_variable_that_vanishes_stops_both_dags_at_their_first_task(
+    stack: Stack, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """As where a secrets backend fails for one night."""
+    assert stack.run(INCREMENTAL, {"updated_from": "2026-03-02T09:00:00Z"}).state == "success"
+    stack.monkeypatch.delenv("AIRFLOW_VAR_INTRA42_CONFIG")
+    before = len(stack.sim.ledger.requests("/v2"))
+    for dag_id in (INCREMENTAL, NIGHTLY):
+        run = stack.run(dag_id)
+        assert run.state == "failed"
+        assert run.states["open_run"] == "failed"
+        assert run.tasks["open_run"][0].try_number == 1
+        assert set(run.states.values()) == {"failed", "upstream_failed"}
+    assert len(stack.sim.ledger.requests("/v2")) == before
+    said = capfd.readouterr().out
+    assert "There is no Airflow variable intra42_config" in said
+    assert '"campus_ids": [] to confirm' in said

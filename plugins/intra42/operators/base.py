@@ -194,7 +194,8 @@ def request_of(context: Context, variable: str) -> Request:
     Raises:
         ConfigError: the variable or a param is invalid.
     """
-    request = parse_request(_read_variable(variable), context.get("params") or {})
+    params = context.get("params") or {}
+    request = parse_request(_read_variable(variable), params, variable=variable)
     _refuse_unknown_tables(request)
     run = context["dag_run"]
     if run.run_type == "backfill" and request.window is None:
@@ -227,8 +228,8 @@ def _read_variable(name: str) -> Any:
     # Airflow decodes inside a try block that takes any error for "not here"; so we decode.
     text = Variable.get(name, default=None)
     if text is None:
-        # An error of Airflow's API looks like an absent variable too, and would make this run
-        # mirror the whole network. This question fails in that case.
+        # An error of Airflow's API looks like an absent variable too; this question fails then. One
+        # of a secrets backend does not: what the last run used tells that something is missing.
         if name in Variable.keys(prefix=name):
             message = f"The Airflow variable {name} is there, but Airflow could not read it"
             raise AirflowException(message)

@@ -46,12 +46,16 @@ class Hashing:
     version: int | None = None
     reread: Mapping[str, int] = field(default_factory=dict)
 
-    def value(self, column: str, text: str) -> str:
-        """Return the HMAC-SHA-256 of `text` in `column` (`table.column`), 64 hexadecimal digits.
+    def value(self, text: str) -> str:
+        """Return the HMAC-SHA-256 of `text`, 64 hexadecimal digits."""
+        return hmac.digest(self.secret.encode(), text.encode(), "sha256").hex()
 
-        Equal texts of two columns do not join: the message is `table.column:text`.
+    def stored(self, column: str, text: str) -> str:
+        """Return what stands for `text` in `column` (`table.column`).
+
+        Equal texts of two columns do not join: hashed is `table.column:text`.
         """
-        return hmac.digest(self.secret.encode(), f"{column}:{text}".encode(), "sha256").hex()
+        return self.value(f"{column}:{text}")
 
     def storing(self, resource: Resource) -> Callable[[Values], Values]:
         """Return what makes a row's values, in catalogue order, those to be stored."""
@@ -60,7 +64,7 @@ class Hashing:
         if not chosen:
             return lambda values: values
         return lambda values: tuple(
-            self.value(column, value) if column and value is not None else value
+            self.stored(column, value) if column and value is not None else value
             for value, column in zip(values, hashed, strict=True)
         )
 
@@ -80,7 +84,7 @@ class Hashing:
         names = {".".join(c.path): c.name for c in resource.columns if c.name in chosen}
         names[_UNKNOWN] = _UNKNOWN
         return {
-            key: self.value(f"{resource.name}.{names[key]}", _as_text(value))
+            key: self.stored(f"{resource.name}.{names[key]}", _as_text(value))
             if key in names and value is not None
             else value
             for key, value in payload.items()
@@ -172,7 +176,7 @@ def agree(
 
 
 def _mark(hashing: Hashing) -> str:
-    return hashing.value("", _MARK)[:16]
+    return hashing.value(_MARK)[:16]
 
 
 def _declared(connection: psycopg.Connection[Any]) -> list[tuple[Any, ...]]:

@@ -8,7 +8,9 @@ from contextlib import closing
 from intra42 import warehouse
 from intra42.config import Request
 from intra42.statements import read
+from intra42.sync.forgetting import forget_unwanted
 from intra42.sync.hashing import chosen
+from intra42.sync.remembered import check, remember
 from intra42.sync.schema import migrate
 from intra42.sync.session import ApiSettings
 from intra42.sync.work import Connection, Identity
@@ -21,12 +23,13 @@ def open_run(connect: Connect, api: ApiSettings, identity: Identity, request: Re
     """Migrate the schema, prove that the API lets us in, and note where the run starts.
 
     Raises:
-        ConfigError: `hash_columns` names a column that cannot be hashed; or the warehouse cannot
-            serve as it is set up.
+        ConfigError: `hash_columns` names a column that cannot be hashed, a setting is missing that
+            narrowed what the last run did, or the warehouse cannot serve as it is set up.
         FatalApiError: the API refuses the client id or secret.
         psycopg.OperationalError: the warehouse cannot be reached.
     """
     chosen(request.config)
+    names = {"dag_id": identity.dag_id, "run_id": identity.run_id}
     tokens = api.tokens(connect)
     with (
         warehouse.in_words(f"The first task of run {identity.run_id}"),
@@ -34,12 +37,14 @@ def open_run(connect: Connect, api: ApiSettings, identity: Identity, request: Re
     ):
         warehouse.prove_own(connection, connect)
         migrate(connection)
+        memory, _declared = check(connection, request)
         advance_sequences(connection, identity.dag_id)
-        connection.execute(
-            read("state/open_run"), {"dag_id": identity.dag_id, "run_id": identity.run_id}
-        )
         tokens.recall(connection)
         tokens.token()
+        with connection.transaction():
+            forget_unwanted(connection, identity.dag_id, request)
+            remember(connection, names, request, memory)
+            connection.execute(read("state/open_run"), names)
     log.info("%s", describe(request, api))
 
 
@@ -87,4 +92,6 @@ def describe(request: Request, api: ApiSettings) -> str:
         )
     if request.window:
         what = f"reads exactly what changed from {request.window}"
+    if request.purge_out_of_scope:
+        what += ", then purges what is out of scope"
     return f"This run {what}, for {campuses} and cursus {cursus}, from {api.base_url}"

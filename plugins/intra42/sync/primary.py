@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
@@ -158,6 +158,7 @@ def _queue_everyone(work: Work, resource: Resource, kind: str, wanted: Sequence[
         "state/enqueue_all",
         resource=resource.name,
         campuses=None if everyone else campuses,
+        strays_of=_campuses_that_lack_a_cursus(work, wanted),
     )
     if kind == "first" and resource.name == "campus_users":
         left_out = work.execute("state/leave_out_entered")
@@ -166,6 +167,18 @@ def _queue_everyone(work: Work, resource: Resource, kind: str, wanted: Sequence[
                 "%s: read already with %d users who entered in this run",
                 *(resource.name, left_out),
             )
+
+
+def _campuses_that_lack_a_cursus(work: Work, missing: Sequence[Scope]) -> list[int] | None:
+    """Return the run's campuses where a cursus is missing at all of them, else None.
+
+    Then it is new to mirrored users who are at home on none of them, too.
+    """
+    campuses = work.config.campus_ids
+    by_cursus = Counter(scope.cursus_id for scope in missing)
+    if work.request.restricted or len(campuses) not in by_cursus.values():
+        return None
+    return list(campuses)
 
 
 def _read_windows(work: Work, reader: Reader, known: Mapping[Scope, datetime]) -> None:

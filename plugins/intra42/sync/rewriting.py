@@ -86,7 +86,7 @@ def _rewrite_rows(
 
 def _hashed(work: Work, resource: Resource, values: dict[str, str | None]) -> dict[str, str | None]:
     return {
-        key: None if value is None else work.hashing.value(f"{resource.name}.{key}", value)
+        key: None if value is None else work.hashing.stored(f"{resource.name}.{key}", value)
         for key, value in values.items()
     }
 

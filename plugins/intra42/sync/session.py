@@ -17,7 +17,7 @@ from intra42.api.transport import refuse_clear_text
 from intra42.config import Request, Window
 from intra42.errors import QuotaSpent
 from intra42.statements import read
-from intra42.sync import hashing, rewriting
+from intra42.sync import remembered, rewriting
 from intra42.sync.work import Connection, Counts, Identity, Work
 from intra42.warehouse import Connect
 
@@ -139,7 +139,9 @@ def _recall_clock(connection: Connection, client: IntraClient, identity: Identit
 def _recorded(work: Work) -> Iterator[Work]:
     status = "failed"
     try:
-        work.hashing = hashing.agree(work.connection, work.config, may_restore=work.is_nightly)
+        work.hashing = remembered.agree(
+            work.connection, work.names, work.request, may_restore=work.is_nightly
+        )
         rewriting.rewrite(work)
         yield work
         status = "success"

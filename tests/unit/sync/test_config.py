@@ -201,3 +201,43 @@ def test_a_window_of_a_night_in_which_clocks_change_is_exact():
     assert request.window is not None
     assert request.window.until is not None
     assert (request.window.until - request.window.since).total_seconds() == 3600
+
+
+@pytest.mark.parametrize("key", ["campus_ids", "cursus_ids"])
+@pytest.mark.parametrize("value", [0, False, {}, ",", " , ", "0", [0], [""], [None]])
+def test_a_param_that_means_nothing_is_an_error_and_not_everything(key, value):
+    with pytest.raises(ConfigError, match=f"the run's params: {key} is"):
+        parse_request({"campus_ids": [67]}, {key: value})
+
+
+@pytest.mark.parametrize(
+    ("values", "named"),
+    [
+        (None, None),
+        ({}, set()),
+        ({"campus_ids": None}, set()),
+        ({"campus_ids": []}, {"campus_ids"}),
+        ({"campus_ids": [1], "hash_columns": []}, {"campus_ids", "hash_columns"}),
+    ],
+)
+def test_a_request_knows_what_the_variable_names_itself(values, named):
+    assert parse_request(values, {}).named == named
+
+
+def test_a_wrong_setting_of_another_variable_is_said_to_be_of_that_one():
+    with pytest.raises(ConfigError, match="^other_config: campus_ids is 5"):
+        parse_request({"campus_ids": 5}, {}, variable="other_config")
+
+
+@pytest.mark.parametrize(
+    ("params", "standing"),
+    [
+        ({}, True),
+        ({"campus_ids": [67]}, False),
+        ({"campus_ids": "1"}, False),
+        ({"cursus_ids": [9]}, False),
+        ({"full_refresh": True}, True),
+    ],
+)
+def test_a_run_with_a_scope_of_its_own_is_not_about_the_settings(params, standing):
+    assert parse_request({"campus_ids": [67]}, params).is_standing is standing
