@@ -18,6 +18,7 @@ from intra42.sync.audit import audit
 from intra42.sync.erasure import erase
 from intra42.sync.opening import open_run
 from intra42.sync.primary import sync_primary
+from intra42.sync.purge import purge
 from intra42.sync.reference import sync_reference
 from intra42.sync.session import ApiSettings, attempt
 from intra42.sync.work import Identity, Work
@@ -97,6 +98,7 @@ class Mirror:
             def verify(work: Work) -> None:
                 erase(work)
                 audit(work)
+                purge(work)
 
             task("audit", verify, "primary.audit")
         task("cursus_users", refresh.drain_leftovers, "refresh_ongoing.plan")

@@ -93,6 +93,16 @@ _PARAMS = {
     ),
 }
 
+# Of the DAG that loads, audits and erases.
+_LOADER_PARAMS = {
+    "purge_out_of_scope": _param(
+        default=False,
+        type="boolean",
+        title="Purge what is out of scope",
+        description="Remove users of campuses and cursus that intra42_config does not ask for.",
+    ),
+}
+
 _DOC = """
 ### Mirror of the 42 Intra API: {title}
 
@@ -190,7 +200,7 @@ def build_dag(
         _add_refresh(last)
     # A Param remembers what it last resolved, so no two DAGs may share one. Last, because each
     # task above would copy all of them, and every process of a task parses this file anew.
-    dag.params.update(deepcopy(_PARAMS))
+    dag.params.update(deepcopy({**_PARAMS, **(_LOADER_PARAMS if reference else {})}))
     return dag
 
 

@@ -21,7 +21,7 @@ select
     select count(*)
     from intra42.tombstones as t
     where t.resource = %(resource)s and t.scope = doomed.scope
-      and t.deleted_at > %(since)s and t.restored_at is null
+      and t.deleted_at > %(since)s and t.restored_at is null and not t.purged
   ),
   doomed.rows
 from doomed

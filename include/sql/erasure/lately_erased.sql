@@ -3,5 +3,5 @@ select
   (
     select count(*)
     from intra42.tombstones
-    where resource = 'users' and deleted_at > %(since)s and restored_at is null
+    where resource = 'users' and deleted_at > %(since)s and restored_at is null and not purged
   )

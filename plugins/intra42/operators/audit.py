@@ -8,7 +8,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from intra42.config import Request
 from intra42.operators.base import Intra42Operator
-from intra42.sync import audit, erasure
+from intra42.sync import audit, erasure, purge
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -18,7 +18,7 @@ class Intra42AuditOperator(Intra42Operator):
     """Compare in turn how many rows the API has with what the mirror has, and heal differences."""
 
     def run_step(self, context: Context, request: Request) -> dict[str, int]:
-        """Audit within `nightly_audit_requests`.
+        """Audit within `nightly_audit_requests`; purge what is out of scope, if asked for.
 
         Raises:
             AirflowSkipException: the run reads an explicit window and verifies nothing.
@@ -29,4 +29,5 @@ class Intra42AuditOperator(Intra42Operator):
         with self.work(context, request, "audit") as work:
             erasure.erase(work)
             audit.audit(work)
+            purge.purge(work)
             return work.outcome()
