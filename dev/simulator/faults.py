@@ -218,6 +218,13 @@ def _ignore_range(draft: Draft, _: Fault) -> None:
     draft.query.ranges.clear()
 
 
+def _ignore_filter(draft: Draft, fault: Fault) -> None:
+    """Let the filter that `filter` names do nothing, or all of them where it names none."""
+    name = fault.options.get("filter")
+    for known in [name] if name else [*draft.query.filters]:
+        draft.query.filters.pop(known, None)
+
+
 def _missing_row(draft: Draft, fault: Fault) -> None:
     draft.query.excluded.add(fault.options["id"])
 
@@ -228,6 +235,7 @@ def _skipped_page(draft: Draft, _: Fault) -> None:
 
 QUERY: dict[str, Callable[[Draft, Fault], None]] = {
     "ignore_range": _ignore_range,
+    "ignore_filter": _ignore_filter,
     "missing_row": _missing_row,
     "skipped_page": _skipped_page,
 }

@@ -77,6 +77,10 @@ class RangeIgnored(DataError):
     """The endpoint ignored the range we asked for and would send everything."""
 
 
+class FilterIgnored(DataError):
+    """The endpoint ignored a filter of ours: most rows of a page were not asked for."""
+
+
 class NotAscending(DataError):
     """A page is not in ascending id order, so keyset pagination would lose rows."""
 

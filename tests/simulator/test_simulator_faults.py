@@ -173,6 +173,13 @@ def test_a_range_is_ignored(sim, client):
     assert len(client.ids("/v2/users", **{"range[id]": "101,101"})) == 1
 
 
+def test_a_filter_is_ignored(sim, client):
+    sim.faults.add("ignore_filter", "/v2/users", filter="id", times=2)
+    assert len(client.ids("/v2/users", **{"filter[id]": "101"})) == 3
+    assert client.ids("/v2/users", **{"filter[id]": "101", "filter[kind]": "nobody"}) == []
+    assert client.ids("/v2/users", **{"filter[id]": "101"}) == [101]
+
+
 def test_an_unknown_kind_is_refused(sim):
     with pytest.raises(ValueError, match="unknown fault"):
         sim.faults.add("earthquake")

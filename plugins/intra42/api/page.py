@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from intra42.api.model import Answer
@@ -39,6 +40,7 @@ class Page:
         remaining: rows still to come after it.
         done: whether it is the last.
         listing: what it is a page of.
+        asked: the filters and ranges of the listing.
     """
 
     number: int
@@ -50,6 +52,7 @@ class Page:
     remaining: int
     done: bool
     listing: Listing | None = None
+    asked: Mapping[str, str] = field(default_factory=dict)
 
 
 class PageSize:

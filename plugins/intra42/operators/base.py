@@ -24,6 +24,7 @@ from intra42.errors import (
     DataError,
     DeleteRefused,
     FatalApiError,
+    FilterIgnored,
     NotAscending,
     NotFound,
     QuotaSpent,
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
 
 # A retry cannot help with these. A traceback is for a developer, whom the first need; otherwise the
 # sentence says it all, and a traceback would only hide it.
-_DEFECTS = (CatalogError, NotAscending, RangeIgnored)
+_DEFECTS = (CatalogError, FilterIgnored, NotAscending, RangeIgnored)
 _FINAL = (*_DEFECTS, ConfigError, DeleteRefused, FatalApiError, NotFound)
 # The XCom that a task which fails leaves the reason in; Airflow clears it before the next try.
 FAILURE = "failure"

@@ -239,7 +239,7 @@ def _refuse_foreign_rows(resource: Resource, span: Window, page: Page, leg: Leg)
     """Refuse an endpoint that ignores our range, on its first page instead of its last.
 
     Raises:
-        RangeIgnored: most of the page's rows changed before the window.
+        RangeIgnored: most of the page's rows changed before the window, or after its end.
     """
     moments = []
     for record in page.records:
@@ -253,7 +253,7 @@ def _refuse_foreign_rows(resource: Resource, span: Window, page: Page, leg: Leg)
     if foreign * 2 > len(page.records):
         message = (
             f"{resource.name}: {leg.path} ignores our range: {foreign} of {len(page.records)} rows "
-            f"of page {page.number} changed before {span.since:%Y-%m-%d %H:%M:%S} UTC"
+            f"of page {page.number} did not change from {span}"
         )
         raise RangeIgnored(message)
 

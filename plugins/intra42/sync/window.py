@@ -90,6 +90,11 @@ def iso(moment: datetime) -> str:
 
 
 def outside(window: Window, moments: Iterable[datetime | None]) -> int:
-    """Count how many of `moments` lie before the window; unknown ones are not counted."""
+    """Count how many of `moments` lie outside the window; unknown ones are not counted."""
     slack = timedelta(seconds=1)
-    return sum(1 for moment in moments if moment is not None and window.since - moment > slack)
+    until = window.until
+    return sum(
+        window.since - moment > slack or (until is not None and moment - until > slack)
+        for moment in moments
+        if moment is not None
+    )
