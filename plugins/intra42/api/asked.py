@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from intra42.api.model import Answer
+from intra42.api.page import Page
+from intra42.api.responses import describe
 from intra42.errors import FilterIgnored
 
 # The fields that hold what a filter selects by; a record has one of them, or none.
@@ -35,13 +37,28 @@ def ignored_filter(label: str, params: Mapping[str, str], answer: Answer) -> Fil
         foreign = _foreign(name, wanted, records)
         too_many = name == "filter[id]" and answer.total > len(wanted)
         if foreign * 2 > len(records) or (foreign and too_many):
-            message = (
-                f"{label}: the endpoint ignores {name}: {foreign} of {len(records)} rows were not "
-                f"asked for (it has {answer.total} rows for {len(wanted)} values), so nothing of "
-                "the page is stored"
-            )
-            return FilterIgnored(message)
+            return _error(label, name, foreign, len(wanted), answer)
     return None
+
+
+def refuse_foreign(page: Page, name: str, foreign: int) -> None:
+    """Refuse a page of which `foreign` rows were found elsewhere not to be what `name` selects.
+
+    Raises:
+        FilterIgnored: those are most of the page.
+    """
+    if foreign * 2 > len(page.records):
+        label = describe("GET", page.path, page.asked)
+        raise _error(label, name, foreign, len(page.asked[name].split(",")), page.answer)
+
+
+def _error(label: str, name: str, foreign: int, values: int, answer: Answer) -> FilterIgnored:
+    message = (
+        f"{label}: the endpoint ignores {name}: {foreign} of {len(answer.records)} rows were not "
+        f"asked for (it has {answer.total} rows for {values} values), so nothing of the page is "
+        "stored"
+    )
+    return FilterIgnored(message)
 
 
 def _foreign(name: str, wanted: set[str], records: Sequence[Any]) -> int:

@@ -135,6 +135,7 @@ class _Keyset:
             remaining=remaining,
             done=done,
             listing=self._listing,
+            path=self._path,
             asked=self._params,
         )
 

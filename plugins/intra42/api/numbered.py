@@ -102,6 +102,7 @@ class _Numbered:
                 remaining=remaining,
                 done=not remaining and complete,
                 listing=self._listing,
+                path=self._path,
                 asked=self._params,
             )
             if not remaining:

@@ -40,7 +40,8 @@ class Page:
         remaining: rows still to come after it.
         done: whether it is the last.
         listing: what it is a page of.
-        asked: the filters and ranges of the listing.
+        path: of the listing.
+        asked: its filters and ranges.
     """
 
     number: int
@@ -52,6 +53,7 @@ class Page:
     remaining: int
     done: bool
     listing: Listing | None = None
+    path: str = ""
     asked: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
@@ -23,6 +24,16 @@ log = logging.getLogger(__name__)
 _REMEMBERED = timedelta(days=7)
 
 Batch = tuple[list[Row], list[Unfit], Answer]
+Bad = tuple[Unfit, Answer]  # a record that cannot be stored, and the answer that showed it
+Homes = Mapping[int, set[int]]  # the campuses that users are members of
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """Who has entered the scope, and who belongs to it but may have no record to be stored."""
+
+    entered: set[int] = field(default_factory=set)
+    in_scope: set[int] = field(default_factory=set)
 
 
 def looks_like_a_student(record: Mapping[str, Any]) -> bool:
@@ -43,47 +54,60 @@ def admit(
     enrolled: bool,
     remember: bool,
     returning: bool = False,
-    known: Sequence[Seen] = (),
 ) -> set[int]:
     """Mirror those of `ids` who are in scope and queue their history; return them.
 
     `enrolled` says that a row of theirs in a configured cursus was seen. With `remember`, the
     evidence is weak: somebody who was looked up in the last 7 days and found outside is not asked
     for again. Whoever is `returning` was in the mirror before, and who is in stays in, whatever he
-    has become. `known` holds the users' own records where a listing has just shown them.
+    has become.
     """
     wanted = set(ids) - existing(work, "users", ids)
     if remember and wanted and work.client.last_date:
         since = work.client.last_date - _REMEMBERED
         rows = work.fetch("scope/outsiders", ids=sorted(wanted), since=since)
         wanted -= {row[0] for row in rows}
-    admitted = _admit(work, wanted, enrolled=enrolled, returning=returning, known=known)
+    admitted = _admit(work, wanted, enrolled=enrolled, returning=returning).entered
     outside = sorted(wanted - admitted)
     if outside and remember:
         work.execute("scope/remember_outsiders", ids=outside, checked_at=work.client.last_date)
     return admitted
 
 
+def admit_shown(
+    work: Work, seen: Sequence[Seen], bad: Iterable[Bad], check: Callable[[Homes], None]
+) -> Admission:
+    """Mirror those users in scope whose own records a listing has just shown.
+
+    The records in `bad` cannot be stored; whether they are in scope is told all the same. `check`
+    hears where they all live before anybody is stored.
+    """
+    wanted = {row.id for row, _answer in seen} | {int(item.id or 0) for item, _answer in bad}
+    return _admit(work, wanted, enrolled=True, returning=False, known=seen, check=check)
+
+
 def _admit(
-    work: Work, wanted: set[int], *, enrolled: bool, returning: bool, known: Sequence[Seen]
-) -> set[int]:
+    work: Work,
+    wanted: set[int],
+    *,
+    enrolled: bool,
+    returning: bool,
+    known: Sequence[Seen] | None = None,
+    check: Callable[[Homes], None] | None = None,
+) -> Admission:
     memberships: list[Batch] = []
     chosen = set(wanted)
     if work.config.campus_ids:
         memberships = collect(work, "campus_users", "filter[user_id]", chosen)
+        if check:
+            check(_campuses(memberships))
         if not returning:
             chosen &= _at_home(memberships, frozenset(work.config.campus_ids))
     if not enrolled and not returning:
         chosen &= _enrolled(work, chosen)
     if not chosen:
-        return set()
-    seen = list(known)
-    if not seen:
-        for rows, unfit, answer in collect(work, "users", "filter[id]", chosen):
-            seen += [(row, answer) for row in rows]
-            own = [item for item in unfit if item.id in chosen]
-            if own:
-                work.commit(lambda u=own, a=answer: park(work, graph.get("users"), u, a))  # type: ignore[misc]
+        return Admission()
+    seen = _ask_for(work, chosen, returning=returning) if known is None else known
     entering = [
         (row, answer)
         for row, answer in seen
@@ -91,13 +115,27 @@ def _admit(
     ]
     if entering:
         _store(work, entering, memberships)
-    return {row.id for row, _answer in entering}
+    return Admission({row.id for row, _answer in entering}, chosen)
+
+
+def _ask_for(work: Work, chosen: set[int], *, returning: bool) -> list[Seen]:
+    """Return the users' own records; park those in scope that cannot be stored."""
+    seen: list[Seen] = []
+    for rows, unfit, answer in collect(work, "users", "filter[id]", chosen):
+        seen += [(row, answer) for row in rows]
+        own = [
+            item for item in unfit if item.id in chosen and (returning or is_wanted(item.record))
+        ]
+        if own:
+            work.commit(lambda u=own, a=answer: park(work, graph.get("users"), u, a))  # type: ignore[misc]
+    return seen
 
 
 def _store(work: Work, users: Sequence[Seen], memberships: Sequence[Batch]) -> None:
     """Store users who enter with their memberships, and queue the rest of their history."""
     campus_users = graph.get("campus_users")
     position = campus_users.column_names.index("user_id")
+    owner = Cutter(campus_users)
     entering = {row.id for row, _answer in users}
     own = [
         (row, answer)
@@ -116,7 +154,9 @@ def _store(work: Work, users: Sequence[Seen], memberships: Sequence[Batch]) -> N
         load_all(work, graph.get("users"), users, Trust.DIRECT)
         load_all(work, campus_users, own, Trust.DIRECT)
         for _rows, unfit, answer in memberships:
-            park(work, campus_users, unfit, answer)
+            # The memberships of users who stay outside came with them.
+            theirs = [item for item in unfit if owner.read(item.record, "user_id") in entering]
+            park(work, campus_users, theirs, answer)
         if memberships:
             work.execute(
                 "derive/from_campus_users",
@@ -173,6 +213,17 @@ def _at_home(memberships: Sequence[Batch], campus_ids: frozenset[int]) -> set[in
                 best = (row.id, row.values[campus])
                 home[row.values[user]] = max(home.get(row.values[user], best), best)
     return {owner for owner, (_id, where) in home.items() if where in campus_ids}
+
+
+def _campuses(memberships: Sequence[Batch]) -> Homes:
+    """Return all campuses that users are members of, primary or not."""
+    names = graph.get("campus_users").column_names
+    user, campus = names.index("user_id"), names.index("campus_id")
+    found: dict[int, set[int]] = {}
+    for rows, _unfit, _answer in memberships:
+        for row in rows:
+            found.setdefault(row.values[user], set()).add(row.values[campus])
+    return found
 
 
 def _enrolled(work: Work, users: set[int]) -> set[int]:

@@ -8,22 +8,27 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
+from intra42.api.asked import refuse_foreign
 from intra42.api.model import Answer
 from intra42.api.pagination import LAST_ID, Page, keyset
+from intra42.catalog import graph
 from intra42.catalog.model import Resource, Strangers
 from intra42.statements import array, compose, read, table
 from intra42.sync import admission
+from intra42.sync.admission import Bad
 from intra42.sync.embedded import cut_all, inner_cutters
 from intra42.sync.flight import Flight, Series
 from intra42.sync.loading import Seen, Trust, existing, load_all, park
 from intra42.sync.parents import resolve
-from intra42.sync.rows import Cutter, Row, Unfit
+from intra42.sync.rows import UNREADABLE, Cutter, Row
 from intra42.sync.work import Work
 
 log = logging.getLogger(__name__)
 
+_SEVERAL = 3  # users from elsewhere, who are no chance
 _DERIVING = frozenset({"campus_users", "cursus_users", "coalitions"})
 
 
@@ -36,7 +41,7 @@ class Reader:
         self.cutter = Cutter(resource, work.request.mirrored_cursus("cursus_ids"))
         self.inside = inner_cutters(resource)
         self.unreadable = 0  # records without a usable id
-        self._entered = 0  # rows just read of users who entered, and are stored already
+        self._entered: set[int] = set()  # users just read who entered, and are stored already
         self.foreign: set[int] = set()  # rows just read that belong to users out of scope
         self._order = {column.name: number for number, column in enumerate(resource.columns)}
         # Attempts change levels; the loader refetches all enrolments anyway.
@@ -44,17 +49,26 @@ class Reader:
 
     def absorb(self, pages: Sequence[Page], trust: Trust, checkpoint: Callable[[], Any]) -> None:
         """Store what `pages` hold; `checkpoint` runs in the same transaction."""
-        seen: list[Seen] = []
-        refused: list[tuple[list[Unfit], Answer]] = []
         for page in pages:
             self.work.log_page(page, self.resource.name)
+        self.take(pages, trust, checkpoint)
+
+    def take(self, pages: Sequence[Page], trust: Trust, checkpoint: Callable[[], Any]) -> None:
+        """Do as `absorb` with pages that the log has already."""
+        seen: list[Seen] = []
+        bad: list[Bad] = []
+        for page in pages:
             rows, unfit = cut_all(self.cutter, page.records)
-            seen += [(row, page.answer) for row in self._of_our_cursus(rows)]
-            refused.append((unfit, page.answer))
-        self._entered = 0
-        shown = {row.id for row, _answer in seen} if self.resource.has_user else set()
-        seen = self._of_our_users(seen)
-        self.foreign = shown - {row.id for row, _answer in seen}
+            seen += [(row, page.answer) for row in rows]
+            bad += [(item, page.answer) for item in unfit]
+        shown = _ids(seen, bad)
+        self._entered = set()
+        seen, bad = self._of_our_cursus(seen, bad)
+        ours = _ids(seen, bad)
+        seen, bad = self._of_our_users(pages, seen, bad)
+        stored = _ids(seen, bad)
+        self.foreign = ours - stored if self.resource.has_user else set()
+        outside = sorted(shown - stored - self._entered)
         rows = [row for row, _answer in seen]
         resolve(self.work, self.resource, rows)
 
@@ -62,11 +76,13 @@ class Reader:
             counts = self.work.counts
             records = sum(len(page.records) for page in pages)
             counts.records += records
-            counts.dropped += records - len(seen) - sum(len(unfit) for unfit, _answer in refused)
-            counts.dropped -= self._entered
+            counts.dropped += records - len(seen) - len(bad) - len(self._entered)
             store_all(self.work, self.resource, seen, trust)
-            for unfit, answer in refused:
-                park(self.work, self.resource, unfit, answer)
+            for item, answer in bad:
+                park(self.work, self.resource, [item], answer)
+            # A run about some campuses only does not know who else is in scope.
+            if outside and not self.work.request.restricted:
+                self._unpark(outside, pages[-1].answer)
             if trust is Trust.LISTING and self._asks_for_refresh:
                 self.work.execute("refresh/request", users=array(self._users(rows)))
             checkpoint()
@@ -154,17 +170,31 @@ class Reader:
     def _users(self, rows: Iterable[Row]) -> list[int]:
         return sorted({row.values[self._order["user_id"]] for row in rows})
 
-    def _of_our_cursus(self, rows: list[Row]) -> list[Row]:
-        """Return the rows of our cursus, and those that were and are kept true."""
+    def _unpark(self, ids: Sequence[int], answer: Answer) -> None:
+        """Keep nothing of records that turned out to be out of scope."""
+        self.work.execute(
+            "load/unpark", resource=self.resource.name, ids=list(map(str, ids)), seq=answer.seq
+        )
+
+    def _of_our_cursus(self, seen: list[Seen], bad: list[Bad]) -> tuple[list[Seen], list[Bad]]:
+        """Return what is of our cursus or may be, and rows that were and are kept true."""
         ours = self.our_cursus()
         if ours is None:
-            return rows
+            return seen, bad
         column = self._order["cursus_id"]
-        left = [row.id for row in rows if row.values[column] not in ours]
-        if not left:
-            return rows
-        known = existing(self.work, self.resource.name, left)
-        return [row for row in rows if row.values[column] in ours or row.id in known]
+        may_be = {*ours, UNREADABLE}
+        rows = [(row.values[column] in ours, row, answer) for row, answer in seen]
+        others = [
+            (self.cutter.read(item.record, "cursus_id") in may_be, item, answer)
+            for item, answer in bad
+        ]
+        left = {row.id for is_ours, row, _answer in rows if not is_ours}
+        left |= {item.id for is_ours, item, _answer in others if not is_ours and item.id}
+        known = existing(self.work, self.resource.name, left) if left else set()
+        return (
+            [(row, answer) for is_ours, row, answer in rows if is_ours or row.id in known],
+            [(item, answer) for is_ours, item, answer in others if is_ours or item.id in known],
+        )
 
     def our_cursus(self) -> tuple[int, ...] | None:
         """Return the cursus whose rows are mirrored; None where rows have no cursus to tell."""
@@ -172,61 +202,113 @@ class Reader:
             return None
         return self.work.request.mirrored_cursus(self.resource.scope_cursus)
 
-    def _of_our_users(self, seen: list[Seen]) -> list[Seen]:
+    def _of_our_users(
+        self, pages: Sequence[Page], seen: list[Seen], bad: list[Bad]
+    ) -> tuple[list[Seen], list[Bad]]:
+        """Return what belongs to mirrored users, once those who enter are mirrored, too.
+
+        Of a bad record that does not say whose it is, nothing but its id is kept.
+        """
         if self.resource.name == "users":
-            return self._known_or_admitted(seen)
+            return self._known_or_admitted(pages, seen, bad)
         if not self.resource.has_user:
-            return seen
+            return seen, bad
         column = self._order["user_id"]
-        users = {row.values[column] for row, _answer in seen}
+        owners = [self.cutter.read(item.record, "user_id") for item, _answer in bad]
+        nobody = {None, UNREADABLE}
+        users = {row.values[column] for row, _answer in seen} | set(owners) - nobody
         known = existing(self.work, "users", users)
-        if users <= known:
-            return seen
-        known |= self._admitted([row for row, _answer in seen if row.values[column] not in known])
-        return [(row, answer) for row, answer in seen if row.values[column] in known]
-
-    def _known_or_admitted(self, seen: list[Seen]) -> list[Seen]:
-        """Return the rows of mirrored users; those who enter are stored with their memberships."""
-        known = existing(self.work, "users", (row.id for row, _answer in seen))
-        entering = [
-            (row, answer)
-            for row, answer in seen
-            if row.id not in known and admission.is_wanted(row.record)
+        if not users <= known:
+            strangers = [
+                (row.values[column], row.record)
+                for row, _answer in seen
+                if row.values[column] not in known
+            ]
+            strangers += [
+                (owner, item.record)
+                for owner, (item, _answer) in zip(owners, bad, strict=True)
+                if owner not in known | nobody
+            ]
+            known |= self._admitted(strangers)
+        return [(row, answer) for row, answer in seen if row.values[column] in known], [
+            (item.without_values() if owner in nobody else item, answer)
+            for owner, (item, answer) in zip(owners, bad, strict=True)
+            if owner in known or owner in nobody
         ]
-        if entering:
-            admitted = admission.admit(
-                self.work,
-                [row.id for row, _answer in entering],
-                enrolled=True,
-                remember=False,
-                known=entering,
-            )
-            self._entered = sum(row.id in admitted for row, _answer in entering)
-        return [(row, answer) for row, answer in seen if row.id in known]
 
-    def _admitted(self, rows: Sequence[Row]) -> set[int]:
-        """Return the users of `rows` who turned out to have entered the scope."""
+    def _known_or_admitted(
+        self, pages: Sequence[Page], seen: list[Seen], bad: list[Bad]
+    ) -> tuple[list[Seen], list[Bad]]:
+        """Return what is of mirrored users; those who enter are stored with their memberships."""
+        known = existing(self.work, "users", _ids(seen, bad))
+        new = [(r, a) for r, a in seen if r.id not in known and admission.is_wanted(r.record)]
+        new_bad = [
+            (item, answer)
+            for item, answer in bad
+            if item.id not in known
+            and not (isinstance(item.record, dict) and not admission.is_wanted(item.record))
+        ]
+        nameless = [(item.without_values(), a) for item, a in new_bad if item.id is None]
+        named = [(item, answer) for item, answer in new_bad if item.id is not None]
+        found = admission.Admission()
+        if new or named:
+            check = partial(_refuse_users_from_elsewhere, pages)
+            found = admission.admit_shown(self.work, new, named, check)
+        self._entered = found.entered
+        return [(row, answer) for row, answer in seen if row.id in known], [
+            *((item, answer) for item, answer in bad if item.id in known),
+            *((item, answer) for item, answer in named if item.id in found.in_scope),
+            *nameless,
+        ]
+
+    def _admitted(self, strangers: Sequence[tuple[int, Mapping[str, Any]]]) -> set[int]:
+        """Return the owners of (owner, record) who turned out to have entered the scope."""
         policy = self.resource.strangers
         if policy is Strangers.LOOK_UP:
-            candidates = [row for row in rows if admission.looks_like_a_student(row.record)]
             return admission.admit(
                 self.work,
-                self._users(candidates),
+                {owner for owner, record in strangers if admission.looks_like_a_student(record)},
                 enrolled=self.resource.name == "cursus_users",
                 # Who is outside of what this run is about may be inside of the settings.
                 remember=self.work.request.lists_all,
             )
         if policy is Strangers.NEWCOMER and self.work.config.campus_ids:
-            campus, primary = self._order["campus_id"], self._order["is_primary"]
-            candidates = [
-                row
-                for row in rows
-                if row.values[primary] and row.values[campus] in self.work.config.campus_ids
-            ]
             return admission.admit(
-                self.work, self._users(candidates), enrolled=False, remember=False
+                self.work,
+                {owner for owner, record in strangers if self._may_be_a_newcomer(record)},
+                enrolled=False,
+                remember=False,
             )
         return set()
+
+    def _may_be_a_newcomer(self, membership: Mapping[str, Any]) -> bool:
+        campus = self.cutter.read(membership, "campus_id")
+        primary = self.cutter.read(membership, "is_primary")
+        return bool(primary) and campus in {*self.work.config.campus_ids, UNREADABLE}
+
+
+def _ids(seen: Iterable[Seen], bad: Iterable[Bad]) -> set[int]:
+    """Return the ids of rows and of bad records that have one."""
+    found = {row.id for row, _answer in seen}
+    return found | {item.id for item, _answer in bad if item.id is not None}
+
+
+def _refuse_users_from_elsewhere(pages: Iterable[Page], homes: admission.Homes) -> None:
+    """Refuse a page of users most of whom have never been at the campuses asked for.
+
+    Their records have no campus. Whoever has moved on keeps a membership, so that only somebody
+    without any there was not asked for.
+
+    Raises:
+        FilterIgnored: the endpoint ignores the filter by campus.
+    """
+    key = str(graph.get("users").campus_filter)
+    for page in pages:
+        campuses = set(page.asked.get(key, "").split(","))
+        lives = [set(map(str, homes[user])) for user in ids_of(page) if user in homes]
+        foreign = sum(campuses.isdisjoint(home) for home in lives)
+        if key in page.asked and foreign >= _SEVERAL:
+            refuse_foreign(page, key, foreign)
 
 
 def _report_notes(cutter: Cutter) -> None:

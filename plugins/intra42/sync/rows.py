@@ -17,6 +17,7 @@ from intra42.catalog import graph
 from intra42.catalog.model import Column, Resource, Source, Type
 
 _MISSING = object()
+UNREADABLE = object()  # a value that could be anything
 _BOUNDS = {
     Type.BIGINT: (-(2**63), 2**63 - 1),
     Type.INTEGER: (-(2**31), 2**31 - 1),
@@ -55,11 +56,19 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Unfit:
-    """A record that could not be cut: its id if it has one, the fields we read, and why."""
+    """A record that could not be cut: its id if it has one, the fields we read, and why.
+
+    `record` is all of it, by which its scope is decided; it is never stored.
+    """
 
     id: int | None
     payload: dict[str, Any]
     reason: str
+    record: Any = field(default=None, compare=False, repr=False)
+
+    def without_values(self) -> Unfit:
+        """Return what may be kept where nobody knows whom it is about."""
+        return Unfit(self.id, {}, self.reason, self.record)
 
 
 class Cutter:
@@ -90,11 +99,24 @@ class Cutter:
     def cut(self, record: Any) -> Row | Unfit:
         """Return the row of `record`, or why there is none."""
         if not isinstance(record, dict):
-            return Unfit(None, {"value": _printable(record)}, "the record is not a JSON object")
+            what = {"value": _printable(record)}
+            return Unfit(None, what, "the record is not a JSON object", record)
         try:
             return self._cut(record)
         except UnfitError as error:
-            return Unfit(_id_or_none(record), payload(self.resource, record), str(error))
+            kept = payload(self.resource, record)
+            return Unfit(_id_or_none(record), kept, str(error), record)
+
+    def read(self, record: Any, name: str) -> Any:
+        """Return one column's value of a record that is bad elsewhere, `UNREADABLE` if unknown."""
+        column, _key, convert = self._steps[self.resource.column_names.index(name)]
+        try:
+            value = self._value(record, column)
+            if value is _MISSING:
+                return UNREADABLE
+            return None if value is None else convert(value)
+        except UnfitError:
+            return UNREADABLE
 
     def _cut(self, record: Mapping[str, Any]) -> Row:
         self._compare_keys(record)
