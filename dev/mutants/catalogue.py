@@ -531,8 +531,8 @@ OURS = (
         (
             Edit(
                 f"{_SYNC}audit.py",
-                "    if answer.total == len(ours) + _parked(work, item, users):\n",
-                "    if answer.total >= 0:\n",
+                "    elif answer.total != len(ours | _parked(work, item, part)):\n",
+                "    elif answer.total < 0:\n",
             ),
         ),
         (f"{_AUDIT}test_a_difference_among_many_rows_is_cornered",),

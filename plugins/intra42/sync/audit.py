@@ -1,17 +1,21 @@
 """Verify in turn that the API has the rows the mirror has: no more, no fewer.
 
-`X-Total` of `filter[user_id]=<100 ids>&range[id]=1,<highest id mirrored>` costs one request and
-proves the existence of thousands of rows. Where it differs from the mirror, the users are halved
-until the difference is cornered, and only their rows are read. What is left of the budget refetches
-the rows verified longest ago, which finds silent changes in old rows.
+Sets are compared wherever a page shows all rows of a question. Else `X-Total` of
+`filter[user_id]=<100 ids>&range[id]=<from>,<to>` costs one request and counts thousands of rows. A
+sum can be right by two errors, so who is counted together, and where the ids are cut, is drawn anew
+each night. Where a count differs, the users are halved until the difference is cornered, and only
+their rows are read. What is left of the budget refetches the rows verified longest ago, which finds
+silent changes in old rows. Each of these has a share of the budget that the others cannot eat.
 """
 
 from __future__ import annotations
 
 import logging
-from collections import deque
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from itertools import zip_longest
 
 from psycopg import sql
 
@@ -22,15 +26,39 @@ from intra42.catalog.model import Resource
 from intra42.errors import DeleteRefused
 from intra42.statements import compose, table
 from intra42.sync import absence
+from intra42.sync.draw import drawn, rotated
 from intra42.sync.flight import Flight, Series
+from intra42.sync.history import packed
 from intra42.sync.loading import Trust
 from intra42.sync.parents import CHUNK
 from intra42.sync.reading import IdsSeries, Reader, ids_of, lock
+from intra42.sync.students import find_missing_students
 from intra42.sync.work import Work, chunked
 
 log = logging.getLogger(__name__)
 
+_REMEMBERED = timedelta(days=60)  # since when a row was found gone
 _READ_TOGETHER = 10  # users, where a filter cannot be trusted to count by
+_CUT_ONE_IN = 8  # counts, where not everybody can be counted in one night
+_TURN = 16  # requests for one difference before another one has its turn: mostly enough
+
+# Where the share of each phase ends, as a part of the budget: listings of students, counts, pursuit
+# of differences. What one leaves is the next one's; the refetches have the rest.
+_STUDENTS, _COUNTS, _PURSUIT = 1 / 10, 2 / 3, 3 / 4
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Some users' rows of ids over `after`, up to `highest`."""
+
+    users: tuple[int, ...]
+    after: int
+    highest: int
+
+    def halves(self) -> tuple[_Part, _Part]:
+        """Return the same rows by half of the users each."""
+        middle = len(self.users) // 2
+        return replace(self, users=self.users[:middle]), replace(self, users=self.users[middle:])
 
 
 @dataclass(slots=True)
@@ -42,8 +70,11 @@ class _Audit:
     users: int = 0
     rows: int = 0
     asked: set[int] = field(default_factory=set)  # ids refetched
-    being_counted: set[int] = field(default_factory=set)  # users
     suspects: set[int] = field(default_factory=set)
+    waiting: deque[int] | None = None  # users to be counted; not yet known before the first
+    parts: deque[_Part] = field(default_factory=deque)  # of users who are being counted
+    unsettled: Counter[int] = field(default_factory=Counter)  # parts left of each user
+    differences: deque[_Part] = field(default_factory=deque)
     counts_can_be_trusted: bool = True
 
     @property
@@ -59,16 +90,20 @@ def audit(work: Work) -> None:
         DeleteRefused: more rows are gone than the guard allows; the other tables were healed.
         NoWitness: an answer proves nothing.
     """
+    purge_parked(work)
     budget = work.config.nightly_audit_requests
     if not budget:
         log.info("nightly_audit_requests is 0: nothing is audited")
         return
     first_seq: int = work.fetch("state/run_start")[0][0]
-    audits = [_begin(work, resource) for resource in graph.children_of_users()]
-    _find_missing_students(work, budget)
-    # Counts must not starve the refetches, which alone find silent changes in old rows.
-    _count_in_turn(work, audits, first_seq, budget - budget // 3)
-    _refetch_oldest(work, audits, first_seq, budget)
+    # Another table is the first each night.
+    tables = rotated(work, graph.children_of_users(), "tables")
+    audits = [_begin(work, resource) for resource in tables]
+    students, counts, pursuit, refetches = _ends(work, budget)
+    find_missing_students(work, students)
+    _count_in_turn(work, audits, first_seq, counts)
+    _pursue(work, audits, pursuit)
+    _refetch_oldest(work, audits, first_seq, refetches)
     refused: list[str] = []
     for item in audits:
         try:
@@ -92,6 +127,27 @@ def audit(work: Work) -> None:
         raise DeleteRefused("\n".join(refused))
 
 
+def purge_parked(work: Work) -> None:
+    """Keep nothing of people who are not mirrored among the parked records."""
+    users = [resource.name for resource in graph.children_of_users()]
+    purged = work.commit(lambda: work.fetch("audit/purge_parked", tables=users))[0][0]
+    if purged:
+        log.info("%d parked records of people who are not mirrored are forgotten", purged)
+
+
+def _ends(work: Work, budget: int) -> list[int]:
+    """Return the number of requests of this attempt at which the share of each phase ends.
+
+    A budget of few requests is drawn for: no phase goes without for ever. What an attempt before
+    has spent is spent; what was asked before the audit is not the audit's.
+    """
+    begin = work.client.usage.requests - work.requests_before
+    chance = drawn(work, "shares")
+    shares = (_STUDENTS, _COUNTS, _PURSUIT)
+    # The third digit is noise of the fractions.
+    return [*(begin + int(round(budget * share, 3) + chance) for share in shares), begin + budget]
+
+
 def _begin(work: Work, resource: Resource) -> _Audit:
     lock(work, resource)
     reader = Reader(work, resource)
@@ -102,43 +158,17 @@ def _left(work: Work, budget: int) -> int:
     return budget - work.client.usage.requests
 
 
-def _find_missing_students(work: Work, budget: int) -> None:
-    """Compare the number of students with the listing's; read it whole where it has more."""
-    resource = graph.get("users")
-    campuses = sorted(work.config.campus_ids) or None
-    for cursus_id in work.config.all_cursus_ids:
-        if _left(work, budget) <= 0:
-            return
-        params = {"filter[kind]": "student", "filter[alumni?]": "false"}
-        if campuses:
-            params[str(resource.campus_filter)] = ",".join(map(str, campuses))
-        path = resource.endpoint.format(cursus_id=cursus_id)
-        reader = Reader(work, resource)
-        for page in keyset(work.client, path, params):
-            if page.number == 1:
-                known = work.fetch(
-                    "audit/expected_students", campuses=campuses, cursus_id=cursus_id
-                )[0][0]
-                if page.answer.total <= known:
-                    break
-                log.info(
-                    "%d students in cursus %d, %d of them mirrored: reading the listing again",
-                    *(page.answer.total, cursus_id, known),
-                )
-            reader.absorb([page], Trust.LISTING, lambda: None)
-            if _left(work, budget) <= 0:
-                break
-
-
 class _Question(Series):
     """How many rows the API has for some users; those that come with the answer are stored."""
 
-    def __init__(self, item: _Audit, users: Sequence[int]) -> None:
-        params = item.reader.users_filters(users)
+    def __init__(self, item: _Audit, part: _Part, pursuit: _Pursuit | None = None) -> None:
+        params = item.reader.users_filters(part.users)
         client = item.reader.work.client
-        super().__init__(keyset(client, item.resource.endpoint, params, highest=item.highest))
+        path = item.resource.endpoint
+        super().__init__(keyset(client, path, params, after=part.after, highest=part.highest))
         self.item = item
-        self.users = users
+        self.part = part
+        self.pursuit = pursuit
 
     def arrived(self, page: Page, spare: int) -> bool:
         """Ask for no other page: the first one has the number."""
@@ -147,70 +177,167 @@ class _Question(Series):
 
 
 def _count_in_turn(work: Work, audits: Sequence[_Audit], first_seq: int, budget: int) -> None:
-    """Take a hundred users of one table after the other, until all are counted or it is enough.
-
-    A difference once found is followed to its end, whatever the budget says.
-    """
+    """Count some users of one table after the other, until all are counted or it is enough."""
+    for item in audits:
+        if item.waiting is None:
+            item.waiting = deque(_next_users(work, item, first_seq, budget))
+    needed = sum(2 * -(-len(item.waiting or ()) // CHUNK) for item in audits)
+    thorough = needed <= _left(work, budget)
     waiting = deque(audits)
-    followed: deque[_Question] = deque()
 
     def more() -> _Question | None:
-        if followed:
-            return followed.popleft()
         while waiting and _left(work, budget) > flight.under_way:
             item = waiting.popleft()
-            users = _next_users(work, item, first_seq)
-            if not users:
+            part = _next_part(work, item, thorough=thorough)
+            if part is None:
                 continue
             waiting.append(item)
             if item.counts_can_be_trusted:
-                item.being_counted.update(users)
-                return _Question(item, users)
-            _read_whole(work, item, users, budget)
+                return _Question(item, part)
+            _read_whole(work, item, part.users)
         return None
 
     with Flight(work.client, more) as flight:
         for landed in flight:
             for question, page in landed:
                 assert isinstance(question, _Question)  # noqa: S101  # `more` returns no other
-                for users in _compare(work, question, page, budget):
-                    followed.append(_Question(question.item, users))
+                if _differs(work, question, page):
+                    question.item.differences.append(question.part)
 
 
-def _next_users(work: Work, item: _Audit, first_seq: int) -> list[int]:
+def _next_users(work: Work, item: _Audit, first_seq: int, budget: int) -> Iterator[int]:
+    """Return the users to count next, as many as there may be questions for."""
     rows = work.fetch(
         "audit/next_users",
         resource=item.resource.name,
         first_seq=first_seq,
-        being_counted=list(item.being_counted),
+        since=work.latest_clock - _REMEMBERED,
+        most=CHUNK * max(1, _left(work, budget)),
     )
-    return [row[0] for row in rows]
+    return (row[0] for row in rows)
 
 
-def _compare(work: Work, question: _Question, page: Page, budget: int) -> list[Sequence[int]]:
-    """Compare the number of rows with the mirror's; return the halves of a difference, to be asked.
+def _next_part(work: Work, item: _Audit, *, thorough: bool) -> _Part | None:
+    """Return whose rows to count next, None if everybody is.
 
-    Where a difference can be told from the page, or is that of a single user, it is cornered.
+    Whoever has a handful of rows is counted with so many others that one page shows them all.
+    Where that is not possible, the ids are cut in two at a drawn place: what is missing from one
+    side cannot be made up by what is too many on the other.
     """
-    item, users, answer = question.item, question.users, page.answer
-    item.being_counted.difference_update(users)
+    if item.parts:
+        return item.parts.popleft()
+    waiting = item.waiting
+    if not waiting:
+        return None
+    if not item.counts_can_be_trusted:
+        users = [waiting.popleft() for _ in range(min(_READ_TOGETHER, len(waiting)))]
+        return _Part(tuple(users), 0, item.highest)
+    users = [waiting.popleft() for _ in range(min(CHUNK, len(waiting)))]
+    rows = _rows(work, item, _Part(tuple(users), 0, item.highest))
+    if thorough:
+        often = Counter(rows.values())
+        chosen = packed([(user, often[user]) for user in users])
+        waiting.extendleft(reversed(users[len(chosen) :]))
+        users = chosen
+    ids = sorted(number for number, owner in rows.items() if owner in set(users))
+    whole = _Part(tuple(users), 0, item.highest)
+    lucky = thorough or drawn(work, item.resource.name, users[0]) * _CUT_ONE_IN < 1
+    if len(ids) <= CHUNK or not lucky:
+        item.parts.append(whole)
+    else:
+        cut = ids[int(drawn(work, item.resource.name, users[0], "cut") * (len(ids) - 1))]
+        item.parts += (replace(whole, highest=cut), replace(whole, after=cut))
+    item.unsettled.update(dict.fromkeys(users, len(item.parts)))
+    return item.parts.popleft()
+
+
+def _differs(work: Work, question: _Question, page: Page) -> bool:
+    """Compare a page with the mirror; tell whether there is a difference it does not show."""
+    item, part, answer = question.item, question.part, page.answer
     if not _store_counted(work, item, page):
-        _read_whole(work, item, users, budget)
-        return []
-    ours = _mirrored(work, item, users)
-    if answer.total == len(ours) + _parked(work, item, users):
-        _mark(work, item, users, answer, len(ours))
-    elif answer.total == len(answer.records):
+        again = [user for user in part.users if item.unsettled.pop(user, 0)]
+        item.waiting = deque([*again, *(item.waiting or ())])
+        return False
+    ours = _rows(work, item, part).keys()
+    if answer.total == len(answer.records):
         # All of them are on this page: what it does not show is suspect.
         item.suspects |= ours - ids_of(page)
-        _mark(work, item, users, answer, len(ours))
-    elif len(users) == 1:
-        _read_whole(work, item, users, budget)
-    else:
-        middle = len(users) // 2
-        item.being_counted.update(users)
-        return [users[:middle], users[middle:]]
-    return []
+    elif answer.total != len(ours | _parked(work, item, part)):
+        return True
+    _settle(work, item, part.users, answer, len(ours))
+    return False
+
+
+class _Pursuit:
+    """One difference that is followed: the parts that hold it, or may."""
+
+    def __init__(self, item: _Audit, part: _Part) -> None:
+        self.item = item
+        self.asked = 0
+        self.is_asking = False
+        self._parts: list[_Part] = []
+        self.split(part)
+
+    def next(self) -> _Question | None:
+        """Return the next question, None if nothing is left to ask."""
+        if not self._parts:
+            return None
+        self.asked += 1
+        self.is_asking = True
+        return _Question(self.item, self._parts.pop(), self)
+
+    def split(self, part: _Part) -> None:
+        """Go on with the halves of a part that differs; whoever is left alone is read whole."""
+        item = self.item
+        if len(part.users) > 1 and item.counts_can_be_trusted:
+            self._parts += reversed(part.halves())
+        for users in () if len(part.users) > 1 else (part.users,):
+            _read_whole(item.reader.work, item, users)
+
+
+def _pursue(work: Work, audits: Sequence[_Audit], budget: int) -> None:
+    """Follow the differences that counts have shown until each is cornered, or it is enough.
+
+    Each has its turn, but the first is followed to its end whatever the budget says, so that every
+    night settles one. The users of the others are among the first to be counted next time.
+    """
+    queue = deque(_in_turn(audits))
+    first = queue[0] if queue else None
+
+    def more() -> _Question | None:
+        for pursuit in tuple(queue):
+            if pursuit.is_asking or not (
+                pursuit is first or _left(work, budget) > flight.under_way
+            ):
+                continue
+            if pursuit.asked and pursuit.asked % _TURN == 0 and len(queue) > 1:
+                queue.remove(pursuit)
+                queue.append(pursuit)
+            question = pursuit.next()
+            if question is not None:
+                return question
+            queue.remove(pursuit)
+        return None
+
+    with Flight(work.client, more) as flight:
+        for landed in flight:
+            for question, page in landed:
+                assert isinstance(question, _Question)  # noqa: S101  # `more` returns no other
+                pursuit = question.pursuit
+                assert pursuit is not None  # noqa: S101
+                pursuit.is_asking = False
+                if _differs(work, question, page):
+                    pursuit.split(question.part)
+
+
+def _in_turn(audits: Sequence[_Audit]) -> Iterator[_Pursuit]:
+    """Take the differences of all tables, one of each after the other."""
+    for parts in zip_longest(*(item.differences for item in audits)):
+        for item, part in zip(audits, parts, strict=True):
+            if part is not None:
+                yield _Pursuit(item, part)
+    for item in audits:
+        item.differences.clear()
 
 
 def _store_counted(work: Work, item: _Audit, page: Page) -> bool:
@@ -226,55 +353,59 @@ def _store_counted(work: Work, item: _Audit, page: Page) -> bool:
     return item.counts_can_be_trusted
 
 
-def _mirrored(work: Work, item: _Audit, users: Sequence[int]) -> set[int]:
+def _rows(work: Work, item: _Audit, part: _Part) -> dict[int, int]:
+    """Return the mirrored rows of a part, and whose each of them is."""
     cursus = item.reader.our_cursus()
     column = sql.NULL if cursus is None else sql.Identifier("mine", "cursus_id")
     statement = compose("audit/mirrored", target=table(item.resource.name), cursus=column)
     values = {
-        "users": list(users),
-        "highest": item.highest,
+        "users": list(part.users),
+        "after": part.after,
+        "highest": part.highest,
         "cursus": None if cursus is None else list(cursus),
     }
-    return {row[0] for row in work.connection.execute(statement, values).fetchall()}
+    return dict(work.connection.execute(statement, values).fetchall())
 
 
-def _parked(work: Work, item: _Audit, users: Sequence[int]) -> int:
-    statement = compose("audit/parked", target=table(item.resource.name))
-    values = {
-        "resource": item.resource.name,
-        "users": list(map(str, users)),
-        "highest": item.highest,
-    }
-    row = work.connection.execute(statement, values).fetchone()
-    return int(row[0]) if row else 0
+def _parked(work: Work, item: _Audit, part: _Part) -> set[int]:
+    rows = work.fetch(
+        "audit/parked",
+        resource=item.resource.name,
+        users=list(map(str, part.users)),
+        after=part.after,
+        highest=part.highest,
+    )
+    return {row[0] for row in rows}
 
 
-def _read_whole(work: Work, item: _Audit, users: Sequence[int], budget: int) -> None:
-    """Read all rows of some users; what the mirror has beside them is suspect."""
-    for part in chunked(users, _READ_TOGETHER):
-        if _left(work, budget) <= 0 and len(users) > 1:
-            return
-        shown: set[int] = set()
-        last: list[Answer] = []
+def _read_whole(work: Work, item: _Audit, users: Sequence[int]) -> None:
+    """Read all rows of a few users; what the mirror has beside them is suspect."""
+    shown: set[int] = set()
+    last: list[Answer] = []
 
-        def note(page: Page, shown: set[int] = shown, last: list[Answer] = last) -> None:
-            last[:] = [page.answer]
-            shown.update(ids_of(page))
+    def note(page: Page) -> None:
+        last[:] = [page.answer]
+        shown.update(ids_of(page))
 
-        item.reader.read_by(item.reader.users_filters(part), note)
-        ours = _mirrored(work, item, part)
-        item.suspects |= ours - shown
-        _mark(work, item, part, last[0], len(ours))
+    item.reader.read_by(item.reader.users_filters(users), note)
+    ours = _rows(work, item, _Part(tuple(users), 0, item.highest)).keys()
+    item.suspects |= ours - shown
+    for user in users:
+        item.unsettled[user] = 1
+    _settle(work, item, users, last[0], len(ours))
 
 
-def _mark(work: Work, item: _Audit, users: Sequence[int], answer: Answer, rows: int) -> None:
-    item.users += len(users)
+def _settle(work: Work, item: _Audit, users: Sequence[int], answer: Answer, rows: int) -> None:
+    """Count rows as audited; users, too, when no other part of theirs is left."""
     item.rows += rows
+    item.unsettled.subtract(users)
+    done = [user for user in users if item.unsettled[user] <= 0]
+    item.users += len(done)
     work.commit(
         lambda: work.execute(
             "audit/mark",
             resource=item.resource.name,
-            users=list(users),
+            users=done,
             audited_at=answer.date,
             seq=answer.seq,
         )
@@ -311,11 +442,19 @@ def _refetch_oldest(work: Work, audits: Sequence[_Audit], first_seq: int, budget
 
 
 class _Refetch(IdsSeries):
-    """Rows asked for again; those that do not come back are suspect."""
+    """Rows asked for again; those that do not come back are suspect.
+
+    One request each: what a smaller page has no room for is as old as before, and has its turn.
+    """
 
     def __init__(self, item: _Audit, ids: Sequence[int]) -> None:
         super().__init__(item.reader, ids)
         self.item = item
+
+    def arrived(self, page: Page, spare: int) -> bool:
+        """Ask for no other page."""
+        del page, spare
+        return False
 
     def stored(self, page: Page) -> None:
         """Note what did not come back.
@@ -323,10 +462,12 @@ class _Refetch(IdsSeries):
         Raises:
             NoWitness: the answer proves nothing.
         """
-        if page.done:
-            reader = self.item.reader
-            returned = self.returned or absence.ask_beside_witness(reader.work, reader, self.ids)
-            self.item.suspects |= set(self.ids) - returned
+        reader, returned = self.item.reader, self.returned
+        if page.done and not returned:
+            returned = absence.ask_beside_witness(reader.work, reader, self.ids)
+        later = set() if page.done else {number for number in self.ids if number > page.last_id}
+        self.item.asked -= later
+        self.item.suspects |= set(self.ids) - returned - later
 
 
 def _resolve_suspects(work: Work, item: _Audit) -> None:
