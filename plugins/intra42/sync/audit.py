@@ -97,8 +97,7 @@ def audit(work: Work) -> None:
         return
     first_seq: int = work.fetch("state/run_start")[0][0]
     # Another table is the first each night.
-    tables = rotated(work, graph.children_of_users(), "tables")
-    audits = [_begin(work, resource) for resource in tables]
+    audits = rotated(work, [_begin(work, r) for r in graph.children_of_users()], "tables")
     students, counts, pursuit, refetches = _ends(work, budget)
     find_missing_students(work, students)
     _count_in_turn(work, audits, first_seq, counts)
@@ -255,6 +254,7 @@ def _differs(work: Work, question: _Question, page: Page) -> bool:
     """Compare a page with the mirror; tell whether there is a difference it does not show."""
     item, part, answer = question.item, question.part, page.answer
     if not _store_counted(work, item, page):
+        item.parts.clear()
         again = [user for user in part.users if item.unsettled.pop(user, 0)]
         item.waiting = deque([*again, *(item.waiting or ())])
         return False
@@ -280,7 +280,7 @@ class _Pursuit:
 
     def next(self) -> _Question | None:
         """Return the next question, None if nothing is left to ask."""
-        if not self._parts:
+        if not self._parts or not self.item.counts_can_be_trusted:
             return None
         self.asked += 1
         self.is_asking = True
@@ -288,27 +288,25 @@ class _Pursuit:
 
     def split(self, part: _Part) -> None:
         """Go on with the halves of a part that differs; whoever is left alone is read whole."""
-        item = self.item
-        if len(part.users) > 1 and item.counts_can_be_trusted:
+        if len(part.users) > 1:
             self._parts += reversed(part.halves())
-        for users in () if len(part.users) > 1 else (part.users,):
-            _read_whole(item.reader.work, item, users)
+        else:
+            _read_whole(self.item.reader.work, self.item, part.users)
 
 
 def _pursue(work: Work, audits: Sequence[_Audit], budget: int) -> None:
     """Follow the differences that counts have shown until each is cornered, or it is enough.
 
-    Each has its turn, but the first is followed to its end whatever the budget says, so that every
-    night settles one. The users of the others are among the first to be counted next time.
+    Each has its turn. The first has two, whatever the budget says, so that every night settles
+    something. The users of those that are not cornered are among the first to be counted next time.
     """
     queue = deque(_in_turn(audits))
     first = queue[0] if queue else None
 
     def more() -> _Question | None:
         for pursuit in tuple(queue):
-            if pursuit.is_asking or not (
-                pursuit is first or _left(work, budget) > flight.under_way
-            ):
+            privileged = pursuit is first and pursuit.asked < 2 * _TURN
+            if pursuit.is_asking or not (privileged or _left(work, budget) > flight.under_way):
                 continue
             if pursuit.asked and pursuit.asked % _TURN == 0 and len(queue) > 1:
                 queue.remove(pursuit)
@@ -401,6 +399,8 @@ def _settle(work: Work, item: _Audit, users: Sequence[int], answer: Answer, rows
     item.unsettled.subtract(users)
     done = [user for user in users if item.unsettled[user] <= 0]
     item.users += len(done)
+    if not done:
+        return
     work.commit(
         lambda: work.execute(
             "audit/mark",
