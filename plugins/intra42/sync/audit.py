@@ -297,15 +297,15 @@ class _Pursuit:
 def _pursue(work: Work, audits: Sequence[_Audit], budget: int) -> None:
     """Follow the differences that counts have shown until each is cornered, or it is enough.
 
-    Each has its turn. The first has two, whatever the budget says, so that every night settles
+    Each has its turn. One that is drawn has it whatever the budget says, so that every night settles
     something. The users of those that are not cornered are among the first to be counted next time.
     """
-    queue = deque(_in_turn(audits))
+    queue = deque(rotated(work, list(_in_turn(audits)), "pursuit"))
     first = queue[0] if queue else None
 
     def more() -> _Question | None:
         for pursuit in tuple(queue):
-            privileged = pursuit is first and pursuit.asked < 2 * _TURN
+            privileged = pursuit is first and pursuit.asked < _TURN
             if pursuit.is_asking or not (privileged or _left(work, budget) > flight.under_way):
                 continue
             if pursuit.asked and pursuit.asked % _TURN == 0 and len(queue) > 1:
