@@ -297,8 +297,8 @@ class _Pursuit:
 def _pursue(work: Work, audits: Sequence[_Audit], budget: int) -> None:
     """Follow the differences that counts have shown until each is cornered, or it is enough.
 
-    Each has its turn. One that is drawn has it whatever the budget says, so that every night settles
-    something. The users of those that are not cornered are among the first to be counted next time.
+    Each has its turn. One that is drawn has it whatever the budget says, so that each night settles
+    something. The users of those not cornered are among the first to be counted next time.
     """
     queue = deque(rotated(work, list(_in_turn(audits)), "pursuit"))
     first = queue[0] if queue else None
