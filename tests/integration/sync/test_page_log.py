@@ -9,7 +9,12 @@ from collections import defaultdict
 import pytest
 
 from dev.simulator import Simulator
+from intra42.api.pagination import keyset
+from intra42.config import parse_request
 from intra42.errors import Intra42Error
+from intra42.sync.opening import open_run
+from intra42.sync.work import Identity, Work
+from tests.harness import NIGHTLY
 
 LINE = re.compile(
     r"Page (?P<number>\d+)/(?P<of>\d+): (?P<records>\d+) records, \d+ KB, \d+ ms "
@@ -44,21 +49,28 @@ def log(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
 
 def test_a_long_listing_has_its_first_and_last_page_and_a_line_for_ten(fresh, log):
     mirror = fresh(city, campus_ids=[])
-    mirror.nightly(run_id="first")
+    request = parse_request(mirror.config, {})
+    open_run(mirror.connect, mirror.api, Identity(dag_id=NIGHTLY, run_id="first"), request)
+    read = []
+
+    def step(work: Work) -> None:
+        for page in keyset(work.client, "/v2/projects_users", {}, sortable=False):
+            read.append(len(page.records))
+            work.log_page(page, "projects_users")
+        for page in keyset(work.client, "/v2/cursus/21/users", {}):
+            work.log_page(page, "users")
+
+    mirror.task(Identity(dag_id=NIGHTLY, run_id="first"), {}, "projects_users", step)
     lines = told(log)
-    pages = mirror.value("select sum(pages) from intra42.sync_runs where run_id = 'first'")
-    assert sum(line[3] for listing in lines.values() for line in listing) == pages
-    long = [listing for listing in lines.values() if sum(line[3] for line in listing) > 10]
-    assert long
-    for listing in long:
-        numbers = [number for number, *_ in listing]
-        assert numbers[0] == 1
-        assert numbers[-1] == listing[-1][1]
-        assert numbers[1:-1] == list(range(10, numbers[-1], 10))
-        records = sum(records for _, _, records, _ in listing)
-        assert 100 * (numbers[-1] - 1) < records <= 100 * numbers[-1]
-    short = [listing for listing in lines.values() if max(of for _, of, *_ in listing) <= 10]
-    assert all(line[3] == 1 for listing in short for line in listing)
+    ((_, long), (_, short)) = lines.items()
+    numbers = [number for number, *_ in long]
+    assert len(read) > 20
+    assert numbers[0] == 1
+    assert numbers[-1] == len(read) == sum(pages for *_, pages in long)
+    assert numbers[1:-1] == list(range(10, len(read), 10))
+    assert sum(records for _, _, records, _ in long) == sum(read)
+    assert 1 < len(short) <= 10
+    assert all(pages == 1 for *_, pages in short)
 
 
 def test_a_line_names_its_listing_where_several_are_under_way(fresh, log):
