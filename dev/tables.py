@@ -151,7 +151,8 @@ def reference(found: Mapping[str, Relation]) -> str:
         found: What `relations` returned.
     """
     mirror = _mirror_order(found)
-    views = [name for name, each in found.items() if each.is_view and name != "checks"]
+    hidden = {"checks", *INTERNAL}
+    views = [name for name, each in found.items() if each.is_view and name not in hidden]
     rest = found.keys() - {*mirror, *views, *INTERNAL}
     bookkeeping = [name for name in _BOOKKEEPING_FIRST if name in rest]
     bookkeeping += sorted(rest - {*bookkeeping})

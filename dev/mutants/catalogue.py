@@ -124,7 +124,7 @@ SEEDS = (
         (
             Edit(
                 f"{_SYNC}reading.py",
-                "                park(self.work, self.resource, unfit, answer)\n",
+                "                park(self.work, self.resource, [item], answer)\n",
                 "                pass\n",
             ),
         ),
