@@ -225,7 +225,7 @@ def test_a_request_knows_what_the_variable_names_itself(values, named):
 
 
 def test_a_wrong_setting_of_another_variable_is_said_to_be_of_that_one():
-    with pytest.raises(ConfigError, match="^other_config: campus_ids is 5"):
+    with pytest.raises(ConfigError, match=r"^other_config: campus_ids is 5"):
         parse_request({"campus_ids": 5}, {}, variable="other_config")
 
 
