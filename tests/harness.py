@@ -12,13 +12,13 @@ import psycopg
 from dev.simulator import Simulator
 from dev.verify import compare
 from intra42.catalog import graph
+from intra42.catalog.model import Resource
 from intra42.config import parse_request
+from intra42.errors import Intra42Error, QuotaSpent
 from intra42.sync import refresh
-from intra42.sync.audit import audit
-from intra42.sync.erasure import erase
+from intra42.sync.audit import verify
 from intra42.sync.opening import open_run
 from intra42.sync.primary import sync_primary
-from intra42.sync.purge import purge
 from intra42.sync.reference import sync_reference
 from intra42.sync.session import ApiSettings, attempt
 from intra42.sync.work import Identity, Work
@@ -76,43 +76,19 @@ class Mirror:
             return step(work)
 
     def run(self, dag_id: str, *, run_id: str | None = None, **params: Any) -> str:
-        """Run all tasks of a DAG; return the run id. The first error ends the run."""
-        run_id = run_id or f"run{next(self._numbers)}"
-        identity = Identity(dag_id=dag_id, run_id=run_id)
-        request = parse_request(self.config, params)
-        open_run(self.connect, self.api, identity, request)
+        """Run all tasks of a DAG; return the run id.
 
-        def task(name: str, step: Callable[[Work], Any], task_id: str) -> Any:
-            who = Identity(dag_id=dag_id, run_id=run_id, task_id=task_id)
-            return self.task(who, params, name, step)
-
-        if dag_id == NIGHTLY and request.window is None:
-            for name in in_order("reference"):
-                resource = graph.get(name)
-                task(name, lambda work, r=resource: sync_reference(work, r), f"reference.{name}")
-        for name in in_order("primary"):
-            resource = graph.get(name)
-            task(name, lambda work, r=resource: sync_primary(work, r), f"primary.{name}")
-        if dag_id == NIGHTLY and request.window is None:
-
-            def verify(work: Work) -> None:
-                erase(work)
-                audit(work)
-                purge(work)
-
-            task("audit", verify, "primary.audit")
-        task("cursus_users", refresh.drain_leftovers, "refresh_ongoing.plan")
-        if request.window is None:
-            chunks = task("cursus_users", refresh.plan_chunks, "refresh_ongoing.plan")
-            for number, group in enumerate(chunks):
-                task(
-                    "cursus_users",
-                    lambda work, g=group: refresh.refetch(work, g),
-                    f"refresh_ongoing.refetch{number}",
-                )
-            task("cursus_users", refresh.delete_missing, "refresh_ongoing.delete_missing")
+        As in the DAG, a step that fails stops only those that need it: the refresh of levels needs
+        no other. The first error is raised at the end; what is no trouble of one step ends the run.
+        """
+        run = _Run(self, dag_id, run_id or f"run{next(self._numbers)}", params)
+        run.all_steps()
         self.once_in |= {row[0] for row in self.query("select id from intra42.users")}
-        return run_id
+        for other in run.errors[1:]:
+            run.errors[0].add_note(str(other))
+        if run.errors:
+            raise run.errors[0]
+        return run.run_id
 
     def nightly(self, **params: Any) -> str:
         return self.run(NIGHTLY, **params)
@@ -132,3 +108,60 @@ class Mirror:
         truth = self.sim.truth({**self.config}, also_users=self.once_in)
         with closing(psycopg.connect(self.database_url)) as connection:
             return compare(connection, truth)
+
+
+class _Run:
+    """The steps of one run of a DAG, and which of them failed."""
+
+    def __init__(self, mirror: Mirror, dag_id: str, run_id: str, params: Mapping[str, Any]) -> None:
+        self.mirror = mirror
+        self.dag_id = dag_id
+        self.run_id = run_id
+        self.params = params
+        self.errors: list[Intra42Error] = []
+        self.failed: set[str] = set()
+
+    def all_steps(self) -> None:
+        identity = Identity(dag_id=self.dag_id, run_id=self.run_id)
+        request = parse_request(self.mirror.config, self.params)
+        open_run(self.mirror.connect, self.mirror.api, identity, request)
+        whole = request.window is None
+        nightly = whole and self.dag_id == NIGHTLY
+        if nightly:
+            self.tables("reference", sync_reference)
+        self.tables("primary", sync_primary)
+        if nightly:
+            self.step("audit", verify, "primary.audit")
+        self.step("cursus_users", refresh.drain_leftovers, "refresh_ongoing.plan")
+        if whole:
+            self.refresh()
+
+    def tables(self, group: str, sync: Callable[[Work, Resource], Any]) -> None:
+        for name in in_order(group):
+            resource = graph.get(name)
+            if self.failed.isdisjoint(graph.parents(resource)):
+                self.step(name, lambda work, r=resource: sync(work, r), f"{group}.{name}")
+            else:
+                self.failed.add(name)
+
+    def refresh(self) -> None:
+        chunks = self.step("cursus_users", refresh.plan_chunks, "refresh_ongoing.plan")
+        for number, group in enumerate(chunks or ()):
+            self.step(
+                "cursus_users",
+                lambda work, g=group: refresh.refetch(work, g),
+                f"refresh_ongoing.refetch{number}",
+            )
+        if not any(name.startswith(("plan", "refetch")) for name in self.failed):
+            self.step("cursus_users", refresh.delete_missing, "refresh_ongoing.delete_missing")
+
+    def step(self, name: str, step: Callable[[Work], Any], task_id: str) -> Any:
+        who = Identity(dag_id=self.dag_id, run_id=self.run_id, task_id=task_id)
+        try:
+            return self.mirror.task(who, self.params, name, step)
+        except QuotaSpent:
+            raise
+        except Intra42Error as error:
+            self.errors.append(error)
+            self.failed.add(task_id.partition(".")[2])
+            return None

@@ -97,6 +97,10 @@ class DeleteRefused(Intra42Error):
     """More rows would be deleted than the guard allows."""
 
 
+class NoWitnessLeft(NoWitness, DeleteRefused):
+    """All rows of a table are gone, so nothing can witness it: a person has to decide."""
+
+
 class Unavailable(Intra42Error):
     """A figure of the page cannot be shown now. `problem` is a short word for what is wrong."""
 

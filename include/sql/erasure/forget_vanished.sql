@@ -1,1 +1,1 @@
-delete from intra42.vanished_users where user_id = any(%(users)s::bigint[]) or run_id <> %(run_id)s
+delete from intra42.vanished_users

@@ -1,7 +1,7 @@
 select
   (select count(*) from intra42.users),
-  (
-    select count(*)
-    from intra42.tombstones
-    where resource = 'users' and deleted_at > %(since)s and restored_at is null and not purged
-  )
+  count(*) filter (where t.deleted_at > %(day)s),
+  count(*)
+from intra42.tombstones as t
+where t.resource = 'users' and t.deleted_at > %(week)s and t.restored_at is null
+  and not t.purged

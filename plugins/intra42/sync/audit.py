@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from itertools import zip_longest
@@ -23,17 +23,20 @@ from intra42.api.model import Answer
 from intra42.api.pagination import Page, keyset
 from intra42.catalog import graph
 from intra42.catalog.model import Resource
-from intra42.errors import DeleteRefused
+from intra42.errors import Intra42Error
 from intra42.statements import compose, table
 from intra42.sync import absence
 from intra42.sync.draw import drawn, rotated
+from intra42.sync.erasure import try_to_erase
 from intra42.sync.flight import Flight, Series
 from intra42.sync.history import packed
 from intra42.sync.loading import Trust
 from intra42.sync.parents import CHUNK
+from intra42.sync.purge import purge
 from intra42.sync.reading import IdsSeries, Reader, ids_of, lock
 from intra42.sync.students import find_missing_students
-from intra42.sync.work import Work, chunked
+from intra42.sync.troubles import Troubles
+from intra42.sync.work import Work
 
 log = logging.getLogger(__name__)
 
@@ -76,6 +79,7 @@ class _Audit:
     unsettled: Counter[int] = field(default_factory=Counter)  # parts left of each user
     differences: deque[_Part] = field(default_factory=deque)
     counts_can_be_trusted: bool = True
+    in_trouble: bool = False
 
     @property
     def resource(self) -> Resource:
@@ -86,10 +90,19 @@ class _Audit:
 def audit(work: Work) -> None:
     """Audit all tables of users' rows within `nightly_audit_requests`; heal what differs.
 
+    Trouble with one table does not stop the others.
+
     Raises:
         DeleteRefused: more rows are gone than the guard allows; the other tables were healed.
         NoWitness: an answer proves nothing.
+        Intra42Error: what else went wrong with a table; of several, one line each.
     """
+    troubles = Troubles()
+    _try_to_audit(work, troubles)
+    troubles.tell()
+
+
+def _try_to_audit(work: Work, troubles: Troubles) -> None:
     purge_parked(work)
     budget = work.config.nightly_audit_requests
     if not budget:
@@ -99,31 +112,45 @@ def audit(work: Work) -> None:
     # Another table is the first each night.
     audits = rotated(work, [_begin(work, r) for r in graph.children_of_users()], "tables")
     students, counts, pursuit, refetches = _ends(work, budget)
-    find_missing_students(work, students)
-    _count_in_turn(work, audits, first_seq, counts)
-    _pursue(work, audits, pursuit)
-    _refetch_oldest(work, audits, first_seq, refetches)
-    refused: list[str] = []
+    with troubles.kept():
+        find_missing_students(work, students)
+    _apart(troubles, audits, lambda items: _count_in_turn(work, items, first_seq, counts))
+    _apart(troubles, audits, lambda items: _pursue(work, items, pursuit))
+    _apart(troubles, audits, lambda items: _refetch_oldest(work, items, first_seq, refetches))
     for item in audits:
-        try:
-            _resolve_suspects(work, item)
-        except DeleteRefused as error:
-            refused.append(str(error))
+        # Of a table in trouble nothing is deleted, either.
+        if not item.in_trouble:
+            with troubles.kept():
+                _resolve_suspects(work, item)
         item.reader.report_notes()
-        total, audited, oldest = work.fetch("audit/progress", resource=item.resource.name)[0]
-        log.info(
-            "Audit of %s: %d rows of %d users counted, %d rows refetched; %d of %d users counted "
-            "so far, longest ago %s",
-            item.resource.name,
-            item.rows,
-            item.users,
-            len(item.asked),
-            audited,
-            total,
-            f"{oldest:%Y-%m-%d %H:%M} UTC" if oldest else "never",
-        )
-    if refused:
-        raise DeleteRefused("\n".join(refused))
+        _log_progress(work, item)
+
+
+def _apart(
+    troubles: Troubles, audits: Sequence[_Audit], step: Callable[[Sequence[_Audit]], None]
+) -> None:
+    """Do `step` for all tables together; if one of them fails, for each of the others by itself."""
+    left = [item for item in audits if not item.in_trouble]
+    if troubles.none_of(lambda: step(left)):
+        return
+    for item in left:
+        if not item.in_trouble:
+            item.in_trouble = not troubles.none_of(lambda item=item: step([item]))  # type: ignore[misc]
+
+
+def _log_progress(work: Work, item: _Audit) -> None:
+    total, audited, oldest = work.fetch("audit/progress", resource=item.resource.name)[0]
+    log.info(
+        "Audit of %s: %d rows of %d users counted, %d rows refetched; %d of %d users counted "
+        "so far, longest ago %s",
+        item.resource.name,
+        item.rows,
+        item.users,
+        len(item.asked),
+        audited,
+        total,
+        f"{oldest:%Y-%m-%d %H:%M} UTC" if oldest else "never",
+    )
 
 
 def purge_parked(work: Work) -> None:
@@ -173,6 +200,11 @@ class _Question(Series):
         """Ask for no other page: the first one has the number."""
         del page, spare
         return False
+
+    def failed(self, error: Exception) -> None:
+        """Leave the table alone for the rest of the night."""
+        del error
+        self.item.in_trouble = True
 
 
 def _count_in_turn(work: Work, audits: Sequence[_Audit], first_seq: int, budget: int) -> None:
@@ -456,34 +488,56 @@ class _Refetch(IdsSeries):
         del page, spare
         return False
 
+    def failed(self, error: Exception) -> None:
+        """Leave the table alone for the rest of the night."""
+        del error
+        self.item.in_trouble = True
+
     def stored(self, page: Page) -> None:
         """Note what did not come back.
 
         Raises:
             NoWitness: the answer proves nothing.
         """
-        reader, returned = self.item.reader, self.returned
-        if page.done and not returned:
-            returned = absence.ask_beside_witness(reader.work, reader, self.ids)
+        reader = self.item.reader
         later = set() if page.done else {number for number in self.ids if number > page.last_id}
+        asked = [number for number in self.ids if number not in later]
         self.item.asked -= later
-        self.item.suspects |= set(self.ids) - returned - later
+        try:
+            lacking = absence.lacking(reader.work, reader, asked, self.returned, page.answer.seq)
+        except Intra42Error as error:
+            self.failed(error)
+            raise
+        self.item.suspects |= lacking.keys()
 
 
 def _resolve_suspects(work: Work, item: _Audit) -> None:
     """Look twice at rows that were not shown, and restore what was deleted and is back."""
-    absent: set[int] = set()
-    for part in chunked(sorted(item.suspects), CHUNK):
-        absent |= set(part) - absence.ask(work, item.reader, part)
+    place = absence.Rows(item.reader)
+    first = {number: seen.seq for number, seen in absence.look(work, place, item.suspects).items()}
     buried: list[int] = []
     if item.resource.name != "cursus_users":
         # The refresh of ongoing enrolments asks for its own.
         buried = absence.lately_buried(work, item.resource)
-    if not absent and not buried:
+    if not first and not buried:
         return
-    gone = absence.ask_again(work, item.reader, sorted({*absent, *buried}))
+    gone = absence.confirm(work, [place], first, also=buried)
     restored = [number for number in buried if number not in gone]
     if restored:
         log.warning("%d deleted rows of %s are back", len(restored), item.resource.name)
-    proven = {number: gone[number] for number in absent if number in gone}
-    absence.delete(work, item.resource, proven, max(item.rows, len(item.asked)))
+    proven = {number: gone[number] for number in first if number in gone}
+    absence.delete(work, item.resource, proven, max(item.rows, len(item.asked)), first)
+
+
+def verify(work: Work) -> None:
+    """Erase accounts that are gone, audit the tables, purge: neither stops the others.
+
+    Raises:
+        Intra42Error: as `erase`, `audit` and `purge`; of several, one line each.
+    """
+    troubles = Troubles()
+    try_to_erase(work, troubles)
+    _try_to_audit(work, troubles)
+    with troubles.kept():
+        purge(work)
+    troubles.tell()

@@ -3,93 +3,173 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from datetime import timedelta
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from intra42.api.model import Answer
-from intra42.api.pagination import keyset
+from intra42.api.pagination import Page, keyset
 from intra42.catalog import graph
-from intra42.errors import DeleteRefused, NoWitness
 from intra42.statements import compose, table
-from intra42.sync import admission
-from intra42.sync.absence import lately_buried
-from intra42.sync.history import store_nested
-from intra42.sync.parents import CHUNK
+from intra42.sync import absence, admission
+from intra42.sync.absence import Look
+from intra42.sync.embedded import cut_all
+from intra42.sync.loading import Seen, Trust, existing, load, park
+from intra42.sync.reading import Reader
+from intra42.sync.rows import Cutter
+from intra42.sync.troubles import Troubles
+from intra42.sync.witnesses import seen_since, witnesses
 from intra42.sync.work import Work, chunked
 
 log = logging.getLogger(__name__)
 
-# Each of these nests the account itself, so any of them shows that it is still there.
-_SHOWING = (
-    ("/v2/users", "filter[id]", "id"),
-    ("/v2/cursus_users", "filter[user_id]", "user"),
-    ("/v2/projects_users", "filter[user_id]", "user"),
-)
+_NESTING = ("cursus_users", "projects_users")  # their records hold the account itself
+_AT_ONCE = 95
+
+
+class Nested:
+    """Accounts as the rows of a table show them, asked for by user id.
+
+    Attributes:
+        found: those who were shown so far, as they were shown.
+    """
+
+    def __init__(self, work: Work, name: str) -> None:
+        self._work = work
+        self._resource = graph.get(name)
+        self._cutter = Cutter(graph.get("users"))
+        self.found: dict[int, Seen] = {}
+
+    @property
+    def name(self) -> str:
+        """The table."""
+        return self._resource.name
+
+    def read(self, ids: Sequence[int]) -> Look:
+        """Read the rows of these accounts; keep the accounts true that the mirror has."""
+        params = {str(self._resource.user_key): ",".join(map(str, ids))}
+        shown: set[int] = set()
+        seq = 0
+        for page in keyset(
+            self._work.client,
+            str(self._resource.by_id),
+            params,
+            sortable=self._resource.sortable,
+        ):
+            self._work.log_page(page, self.name)
+            seq, last = seq or page.answer.seq, page.answer
+            shown |= self._store(page, ids)
+        return Look(shown & set(ids), seq, last)
+
+    def _store(self, page: Page, ids: Collection[int]) -> set[int]:
+        """Store whom a page shows; return who that is: all, where a record does not say."""
+        owners = [r.get("user") if isinstance(r, dict) else None for r in page.records]
+        rows, _unfit = cut_all(self._cutter, [user for user in owners if user])
+        ours = existing(self._work, "users", ids)
+
+        def step() -> None:
+            self._work.counts.records += len(page.records)
+            known = [row for row in rows if row.id in ours]
+            load(self._work, graph.get("users"), known, page.answer, Trust.EMBEDDED)
+
+        self._work.commit(step)
+        self.found |= {row.id: (row, page.answer) for row in rows}
+        named = [_id_of(user) for user in owners]
+        return set(ids) if None in named else {number for number in named if number is not None}
+
+    def witnesses(self, ids: Iterable[int]) -> list[int]:
+        """Return others who have a row that the API has lately shown."""
+        return witnesses(self._work, self.name, ids, owner="user_id")
+
+    def is_unknown(self) -> bool:
+        """Tell whether nobody at all has such a row."""
+        statement = compose("erasure/knows_any", target=table(self.name))
+        row = self._work.connection.execute(statement).fetchone()
+        return not (row and row[0])
+
+
+def _id_of(user: object) -> int | None:
+    number = user.get("id") if isinstance(user, dict) else None
+    return number if isinstance(number, int) and not isinstance(number, bool) else None
 
 
 def erase(work: Work) -> None:
-    """Scrub anonymised accounts, erase those that are gone, let in again those that are back.
+    """Scrub anonymised accounts, let in again those that are back, erase those that are gone.
 
     Raises:
         NoWitness: an answer proves nothing.
-        DeleteRefused: more accounts would go than the guard allows.
+        DeleteRefused: more accounts would go than the guard allows; not one is erased.
     """
-    users = graph.get("users")
+    troubles = Troubles()
+    try_to_erase(work, troubles)
+    troubles.tell()
+
+
+def try_to_erase(work: Work, troubles: Troubles) -> None:
+    """Do as `erase`, and leave what goes wrong in `troubles`."""
     work.commit(lambda: work.execute("erasure/scrub_anonymised"))
-    back = lately_buried(work, users)
-    if back:
-        admission.admit(work, back, enrolled=False, remember=False, returning=True)
-    vanished = [row[0] for row in work.fetch("erasure/vanished")]
-    for chunk in chunked(vanished, CHUNK - 1):
-        gone, proof = _still_gone(work, chunk)
-        if gone:
-            _erase(work, gone, proof)
-        work.commit(lambda c=chunk: work.execute("erasure/forget_vanished", users=list(c)))  # type: ignore[misc]
-    if vanished:
-        work.commit(lambda: work.execute("erasure/scrub_anonymised"))
+    with troubles.kept():
+        _let_back(work)
+    with troubles.kept():
+        _erase_vanished(work)
 
 
-def _still_gone(work: Work, chunk: Sequence[int]) -> tuple[list[int], Answer]:
-    """Ask a second time, everywhere an account would show; return who is gone, with the proof."""
-    witness = [row[0] for row in work.fetch("scope/user_seen", users=list(chunk))]
-    if not witness:
-        message = "users: no account is left that could witness an absence; nothing is erased"
-        raise NoWitness(message)
-    gone = set(chunk)
-    for path, key, field in _SHOWING:
-        params = {key: ",".join(map(str, [*chunk, *witness]))}
-        shown: set[int] = set()
-        for page in keyset(work.client, path, params, sortable=path != "/v2/projects_users"):
-            work.log_page(page, path.removeprefix("/v2/"))
-            for record in page.records:
-                if isinstance(record, dict):
-                    owner = record if field == "id" else record.get(field)
-                    shown.add(owner.get("id", 0) if isinstance(owner, dict) else 0)
-            if path == "/v2/projects_users":
-                # An account without enrolments shows nowhere else that it is anonymised.
-                store_nested(work, page, chunk)
-            last = page.answer
-        if field == "id" and not shown & set(witness):
-            message = (
-                f"users: ids {', '.join(map(str, witness))}, which were there before, did not come "
-                f"back beside {len(chunk)} others; the answer is not believed and nothing is erased"
+def _let_back(work: Work) -> None:
+    """Let accounts in again that any place shows; they bring their whole history."""
+    back = absence.lately_buried(work, graph.get("users"))
+    for chunk in chunked(back, _AT_ONCE):
+        left, found = set(chunk), dict[int, Seen]()
+        for rows, unfit, answer in admission.collect(work, "users", "filter[id]", left):
+            found |= {row.id: (row, answer) for row in rows}
+            bad = [item for item in unfit if item.id in left]
+            if bad:
+                work.commit(lambda b=bad, a=answer: park(work, graph.get("users"), b, a))  # type: ignore[misc]
+        for place in (Nested(work, name) for name in _NESTING):
+            left -= found.keys()
+            if left:
+                place.read(sorted(left))
+                found |= {n: seen for n, seen in place.found.items() if n in left}
+        if found:
+            log.warning("%d erased accounts are back: they enter again", len(found))
+            admission.admit(
+                work,
+                found,
+                enrolled=False,
+                remember=False,
+                returning=True,
+                known=list(found.values()),
             )
-            raise NoWitness(message)
-        gone -= shown
-    return sorted(gone), last
 
 
-def _erase(work: Work, gone: Sequence[int], proof: Answer) -> None:
+def _erase_vanished(work: Work) -> None:
+    """Look for accounts that no listing showed in the other places, then everywhere once more."""
+    first: dict[int, int] = dict(work.fetch("erasure/vanished"))
+    if not first:
+        return
+    others = [Nested(work, name) for name in _NESTING]
+    # The sync of users has looked for them by id and in their enrolments.
+    left = absence.look(work, others[-1], first)
+    first = {user: seq for user, seq in first.items() if user in left}
+    places: list[absence.Place] = [absence.Rows(Reader(work, graph.get("users"))), *others]
+    gone = absence.confirm(work, places, first) if first else {}
+    if gone:
+        _erase(work, gone, first)
+    work.commit(lambda: work.execute("erasure/forget_vanished"))
+    work.commit(lambda: work.execute("erasure/scrub_anonymised"))
+
+
+def _erase(work: Work, gone: Mapping[int, Answer], first: Mapping[int, int]) -> None:
     if not work.config.delete_missing:
         log.warning("%d accounts are gone; delete_missing is false, so they stay", len(gone))
         return
+    proof = max(gone.values(), key=lambda answer: answer.seq)
 
-    def step() -> None:
+    def step() -> list[int]:
         work.wait_for("absence/lock", resource="users")
-        _guard(work, gone, proof)
+        _guard(work, len(gone), proof)
+        _hold(work, sorted(gone))
+        users = sorted(gone.keys() - _seen_since(work, {user: first[user] for user in gone}))
         values = {
             **work.names,
-            "users": list(gone),
+            "users": users,
             "deleted_at": proof.date,
             "seq": proof.seq,
         }
@@ -98,22 +178,35 @@ def _erase(work: Work, gone: Sequence[int], proof: Answer) -> None:
             rows = work.connection.execute(statement, {**values, "resource": resource.name})
             work.counts.changed(resource.name, deleted=rows.rowcount)
         work.counts.changed("users", deleted=work.execute("erasure/erase_users", **values))
+        return users
 
-    work.commit(step)
-    log.warning("Erased %d accounts that the API no longer shows", len(gone))
+    erased = len(work.commit(step))
+    if erased < len(gone):
+        log.warning("%d accounts stay: rows of theirs were shown meanwhile", len(gone) - erased)
+    log.warning("Erased %d accounts that the API no longer shows", erased)
 
 
-def _guard(work: Work, gone: Sequence[int], proof: Answer) -> None:
+def _hold(work: Work, users: Sequence[int]) -> None:
+    """Let nobody add rows of these accounts, and wait for those who are just writing some."""
+    work.fetch("erasure/hold", users=users)
+    for resource in graph.children_of_users():
+        statement = compose("erasure/hold_children", target=table(resource.name))
+        work.connection.execute(statement, {"resource": resource.name, "users": users})
+
+
+def _seen_since(work: Work, first: Mapping[int, int]) -> set[int]:
+    """Return the accounts of whom anything was shown after the first proof that they are gone."""
+    seen = seen_since(work, "users", first)
+    for resource in graph.children_of_users():
+        seen |= seen_since(work, resource.name, first, owner="user_id")
+    return seen
+
+
+def _guard(work: Work, gone: int, proof: Answer) -> None:
+    """Refuse to erase too many accounts in a day or a week."""
     if work.request.allow_mass_delete:
         return
-    since = proof.date - timedelta(hours=24)
-    total, lately = work.fetch("erasure/lately_erased", since=since)[0]
-    config = work.config
-    allowed = max(config.max_delete_rows, config.max_delete_share * total)
-    if len(gone) + lately > allowed:
-        message = (
-            f"users: {len(gone)} accounts are gone, after {lately} in the last 24 hours; at most "
-            f"{allowed:.0f} of {total} may be erased in a day. Nothing was erased; look at the "
-            "API, then trigger the DAG with allow_mass_delete"
-        )
-        raise DeleteRefused(message)
+    total, *lately = work.fetch("erasure/lately_erased", **absence.spans_before(proof.date))[0]
+    absence.refuse_too_many(
+        work, f"users: {gone} accounts", gone, lately, lambda _enough: int(total)
+    )

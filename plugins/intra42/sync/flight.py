@@ -49,6 +49,9 @@ class Series:
     def stored(self, page: Page) -> None:
         """Hear that `page` and its checkpoint are committed."""
 
+    def failed(self, error: Exception) -> None:
+        """Hear why no further page comes; the flight ends with this error."""
+
 
 def middle_of_rest(page: Page, highest: int = LAST_ID, known: int = 0) -> int | None:
     """Return an id that halves what a series up to `highest` has left; None if it is too little.
@@ -190,6 +193,7 @@ class Flight:
                     raise error
                 elif self._error is None or isinstance(self._error, QuotaSpent):
                     self._error = error
+                    series.failed(error)
         return landed
 
 

@@ -24,6 +24,7 @@ from intra42.sync.loading import Trust, load
 from intra42.sync.parents import CHUNK
 from intra42.sync.reading import IdsSeries, Reader
 from intra42.sync.rows import Cutter
+from intra42.sync.witnesses import witnesses
 from intra42.sync.work import Work
 
 log = logging.getLogger(__name__)
@@ -94,6 +95,7 @@ class _Queue:
         self._rows = 0  # of the users read so far, to guess how many others have
         self._users = 0
         self._hidden: list[int] = []
+        self._hidden_since = 0  # the number of the first request that did not show one of them
         for users, part, after, highest in work.fetch(
             "state/begun_chunk", **_queue(work, reader.resource)
         ):
@@ -135,9 +137,10 @@ class _Queue:
         """Tell whether no other part of a chunk is left."""
         return self._parts[chunk.users[0]] == 1
 
-    def hide(self, users: Iterable[int]) -> None:
+    def hide(self, users: Iterable[int], seq: int) -> None:
         """Hear who did not come back by id; many are looked for together, in their enrolments."""
         self._hidden += users
+        self._hidden_since = self._hidden_since or seq
         self._being_read.update(self._hidden)
         self.read_hidden(least=CHUNK - 1)
 
@@ -145,7 +148,7 @@ class _Queue:
         """Look for hidden users while there are at least so many; they leave the queue then."""
         while len(self._hidden) >= least:
             users = self._hidden[: CHUNK - 1]
-            _read_hidden(self._work, users)
+            _read_hidden(self._work, users, self._hidden_since)
             values = {**_queue(self._work, self._reader.resource), "users": users}
             self._work.commit(
                 lambda values=values: self._work.execute(  # type: ignore[misc]
@@ -320,31 +323,31 @@ class _UsersSeries(IdsSeries):
         values = {**_queue(work, self.reader.resource), "users": sorted(returned)}
         work.commit(lambda: work.execute("state/finish_users", **self._chunk.key, **values))
         self._queue.leave(self._chunk, len(returned))
-        self._queue.hide(user for user in users if user not in returned)
+        self._queue.hide([user for user in users if user not in returned], page.answer.seq)
 
 
 def _ask_with_witness(work: Work, reader: Reader, users: list[int]) -> set[int]:
     """Ask again with a user who was seen in this run: an empty answer proves nothing."""
-    witness = work.fetch("scope/user_seen", users=users)
-    asked = [*users[: CHUNK - 1], *(row[0] for row in witness)]
+    witness = witnesses(work, "users", users)
+    asked = [*users[: CHUNK - 1], *witness]
     returned, _answer = reader.read_ids(asked)
     if witness and not returned:
         message = (
-            f"users: none of {len(asked)} users came back, not even id {witness[0][0]}, "
+            f"users: none of {len(asked)} users came back, not even id {witness[0]}, "
             "which was there before; the answer is not believed"
         )
         raise IncompleteListing(message)
     return returned
 
 
-def _read_hidden(work: Work, users: Sequence[int]) -> None:
+def _read_hidden(work: Work, users: Sequence[int], since: int) -> None:
     """Read accounts that /v2/users does not show from the users nested in their enrolments.
 
     Anonymised accounts (`3b3-` logins) are missing there and still found so; measured by a public
     client. Nested users may be stale, so they only change a row where they are clearly newer.
-    `users` are fewer than a hundred.
+    `users` are fewer than a hundred; `since` is the number of the request that did not show them.
     """
-    witness = [row[0] for row in work.fetch("scope/user_seen", users=list(users))]
+    witness = witnesses(work, "cursus_users", users, owner="user_id")
     params = {"filter[user_id]": ",".join(map(str, [*users, *witness]))}
     found: set[int] = set()
     for page in keyset(work.client, "/v2/cursus_users", params):
@@ -356,7 +359,7 @@ def _read_hidden(work: Work, users: Sequence[int]) -> None:
     )
     if found & set(witness):
         vanished = sorted(set(users) - found)
-        work.commit(lambda: work.execute("erasure/note_vanished", users=vanished))
+        work.commit(lambda: work.execute("erasure/note_vanished", users=vanished, seq=since))
 
 
 def store_nested(work: Work, page: Page, users: Sequence[int]) -> set[int]:

@@ -4,23 +4,44 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from psycopg import sql
 
 from intra42.api.pagination import keyset, numbered
 from intra42.catalog import graph
-from intra42.catalog.model import Resource
+from intra42.catalog.model import Link, Resource
 from intra42.statements import compose, table
 from intra42.sync.embedded import Inner, cut_all, cut_inner, inner_cutters, store_inner
 from intra42.sync.loading import Trust, existing, load, park
 from intra42.sync.rows import Cutter, Row, Unfit
+from intra42.sync.witnesses import seen_since
 from intra42.sync.work import Work, chunked
 
 log = logging.getLogger(__name__)
 
+Pair = tuple[int, int]  # the ids of a parent, and of what its list holds
+
 CHUNK = 100  # ids a request: about 770 characters, which every client found safe
+
+
+@dataclass(slots=True)
+class Doubts:
+    """Pairs that a list of their parent did not have, and which request showed that list.
+
+    They stay until a second list of the same parent lacks them as well.
+    """
+
+    pairs: dict[str, set[Pair]] = field(default_factory=lambda: defaultdict(set))
+    since: dict[int, int] = field(default_factory=dict)
+
+    def note(self, table: str, lacking: Iterable[Pair], seq: int) -> None:
+        """Add pairs of one link table."""
+        for pair in lacking:
+            self.pairs[table].add(pair)
+            self.since.setdefault(pair[0], seq)
 
 
 def wanted_parents(
@@ -70,22 +91,52 @@ def resolve(
             _keep_stubs(work, name, unknown)
 
 
-def fetch_by_id(work: Work, resource: Resource, ids: Iterable[int]) -> None:
-    """Read rows of a reference table by id and merge those that the API gives."""
+def fetch_by_id(
+    work: Work, resource: Resource, ids: Iterable[int], doubts: Doubts | None = None
+) -> None:
+    """Read rows of a reference table by id and merge those that the API gives.
+
+    Pairs that their lists do not have stay; they are noted in `doubts`.
+    """
     cutter = Cutter(resource)
+    doubts = Doubts() if doubts is None else doubts
     if resource.by_id is None:
         # Coalitions are only listed inside blocs, which take no id.
         pages = numbered(work.client, resource.endpoint, {})
-        _merge_pages(work, resource, cutter, pages)
+        _merge_pages(work, resource, cutter, pages, doubts)
         return
     for chunk in chunked(sorted(ids), CHUNK):
         params = {"filter[id]": ",".join(map(str, chunk))}
-        _merge_pages(
-            work, resource, cutter, keyset(work.client, resource.by_id, params, page_size=CHUNK)
-        )
+        pages = keyset(work.client, resource.by_id, params, page_size=CHUNK)
+        _merge_pages(work, resource, cutter, pages, doubts)
 
 
-def _merge_pages(work: Work, resource: Resource, cutter: Cutter, pages: Iterable[Any]) -> None:
+def ask_again(work: Work, resource: Resource, doubts: Doubts) -> None:
+    """Read the parents of doubted pairs once more; remove the pairs that are missing there, too.
+
+    The parent that comes back with its list is the witness. Where it does not, or where anybody has
+    seen it since the first list, its pairs stay.
+    """
+    owners = sorted({own for pairs in doubts.pairs.values() for own, _other in pairs})
+    if not owners or resource.by_id is None:
+        return
+    log.info("%s: %d rows have shorter lists: reading them again", resource.name, len(owners))
+    cutter = Cutter(resource)
+    for chunk in chunked(owners, CHUNK):
+        params = {"filter[id]": ",".join(map(str, chunk))}
+        pages = keyset(work.client, resource.by_id, params, page_size=CHUNK)
+        _merge_pages(work, resource, cutter, pages, Doubts(), doubts)
+
+
+def _merge_pages(
+    work: Work,
+    resource: Resource,
+    cutter: Cutter,
+    pages: Iterable[Any],
+    doubts: Doubts,
+    before: Doubts | None = None,
+) -> None:
+    """Merge pages; note the pairs that they lack, and remove those lacking `before` as well."""
     inside = inner_cutters(resource)
     for page in pages:
         work.log_page(page, resource.name)
@@ -100,23 +151,45 @@ def _merge_pages(work: Work, resource: Resource, cutter: Cutter, pages: Iterable
             answer: Any = page.answer,
         ) -> None:
             work.counts.records += len(rows) + len(unfit)
+            seen = _seen_since(work, resource, rows, before)
             load(work, resource, rows, answer, Trust.DIRECT)
-            store_lists(work, resource, rows, inner, answer)
+            lacking = store_lists(work, resource, rows, inner, answer, doubts)
             park(work, resource, unfit, answer)
+            if before is not None:
+                for link in resource.links:
+                    twice = lacking.get(link.table, set()) & before.pairs[link.table]
+                    remove_links(work, link, [p for p in twice if p[0] not in seen], answer)
 
         work.commit(step)
 
 
-def store_lists(
-    work: Work, resource: Resource, rows: Sequence[Row], inner: Sequence[Inner], answer: Any
-) -> None:
-    """Make pairs and embedded rows those of each row's fresh lists; an older answer changes none.
+def _seen_since(
+    work: Work, resource: Resource, rows: Iterable[Row], before: Doubts | None
+) -> set[int]:
+    """Return the parents whom somebody has seen since a first list of theirs lacked something."""
+    if before is None:
+        return set()
+    first = {row.id: before.since[row.id] for row in rows if row.id in before.since}
+    return seen_since(work, resource.name, first)
 
-    Runs inside the caller's transaction, after `rows` were merged.
+
+def store_lists(
+    work: Work,
+    resource: Resource,
+    rows: Sequence[Row],
+    inner: Sequence[Inner],
+    answer: Any,
+    doubts: Doubts,
+) -> Mapping[str, set[Pair]]:
+    """Add the pairs and embedded rows of each row's fresh lists; an older answer changes none.
+
+    Pairs that the lists do not have are noted in `doubts` and returned, by link table. Runs inside
+    the caller's transaction, after `rows` were merged.
     """
     links = [link for link in resource.links if link.in_record]
+    lacking: dict[str, set[Pair]] = {}
     if not (links or inner) or not rows:
-        return
+        return lacking
     newest = {
         row[0]
         for row in work.fetch(
@@ -138,40 +211,52 @@ def store_lists(
             for row in rows
             if row.id in newest and isinstance(row.record.get(link.field), list)
         ]
-        set_links(work, link.table, link.own, link.other, owners, pairs, answer)
+        lacking[link.table] = set_links(work, link, owners, pairs, answer)
+        doubts.note(link.table, lacking[link.table], answer.seq)
     store_inner(work, inner, newest, answer)
+    return lacking
 
 
 def set_links(
-    work: Work,
-    name: str,
-    own: str,
-    other: str,
-    owners: Sequence[int],
-    pairs: Iterable[tuple[int, int]],
-    answer: Any,
-) -> None:
-    """Make `pairs` of (own, other) the only pairs of `owners` in the link table `name`."""
+    work: Work, link: Link, owners: Sequence[int], pairs: Iterable[Pair], answer: Any
+) -> set[Pair]:
+    """Add `pairs` to a link table; return which other ones of `owners` it has: doubted ones."""
     ordered = sorted(pairs)
-    values = {
+    values = _values(work, link, ordered, answer) | {"owners": list(owners)}
+    lacking = work.connection.execute(_compose("load/lacking_links", link), values).fetchall()
+    [[added]] = work.connection.execute(_compose("load/add_links", link), values).fetchall()
+    work.counts.changed(link.table, inserted=added)
+    if added:
+        log.info("%s: %d pairs added", link.table, added)
+    return {(own, other) for own, other in lacking}
+
+
+def remove_links(work: Work, link: Link, pairs: Iterable[Pair], answer: Any) -> None:
+    """Remove pairs that two lists of their parent did not have, each with a tombstone."""
+    ordered = sorted(pairs)
+    if not ordered:
+        return
+    values = _values(work, link, ordered, answer)
+    removed = work.connection.execute(_compose("load/remove_links", link), values).rowcount
+    work.counts.changed(link.table, deleted=removed)
+    log.info("%s: %d pairs removed", link.table, removed)
+
+
+def _values(work: Work, link: Link, ordered: Sequence[Pair], answer: Any) -> dict[str, Any]:
+    return {
         **work.names,
-        "resource": name,
-        "owners": list(owners),
+        "resource": link.table,
+        "other": link.other,
         "own_ids": [pair[0] for pair in ordered],
         "other_ids": [pair[1] for pair in ordered],
         "synced_at": answer.date,
         "seq": answer.seq,
     }
-    parts: dict[str, sql.Composable] = {
-        "target": table(name),
-        "own": sql.Identifier(own),
-        "other": sql.Identifier(other),
-    }
-    removed = work.connection.execute(compose("load/remove_links", **parts), values).rowcount
-    added = work.connection.execute(compose("load/add_links", **parts), values).rowcount
-    work.counts.changed(name, inserted=added, deleted=removed)
-    if removed or added:
-        log.info("%s: %d pairs added, %d removed", name, added, removed)
+
+
+def _compose(name: str, link: Link) -> sql.Composed:
+    own, other = sql.Identifier(link.own), sql.Identifier(link.other)
+    return compose(name, target=table(link.table), own=own, other=other)
 
 
 def _keep_stubs(work: Work, name: str, ids: Iterable[int]) -> None:

@@ -19,6 +19,7 @@ from intra42.sync.work import Work, chunked
 log = logging.getLogger(__name__)
 
 _STRAYS = 100  # ids a request
+_AT_ONCE = 95  # parked records, beside witnesses
 
 
 def sync_primary(work: Work, resource: Resource) -> None:
@@ -364,10 +365,11 @@ def _retry_parked(work: Work, reader: Reader) -> None:
             week_ago=now - timedelta(days=7),
         )
     )
-    for chunk in chunked([row[0] for row in due], 95):
+    place = absence.Rows(reader)
+    for chunk in chunked([row[0] for row in due], _AT_ONCE):
         log.info("%s: trying %d parked records again", reader.resource.name, len(chunk))
         try:
-            gone = sorted(set(chunk) - absence.ask(work, reader, chunk))
+            gone = absence.prove(work, place, chunk)
         except NoWitness as error:
             log.warning("%s; the parked records stay", error)
             continue
@@ -375,6 +377,9 @@ def _retry_parked(work: Work, reader: Reader) -> None:
             log.info("%d parked records are gone from the API and forgotten", len(gone))
             work.commit(
                 lambda gone=gone: work.execute(  # type: ignore[misc]
-                    "load/forget_parked", resource=reader.resource.name, ids=gone
+                    "load/forget_parked",
+                    resource=reader.resource.name,
+                    ids=list(gone),
+                    first_seqs=list(gone.values()),
                 )
             )

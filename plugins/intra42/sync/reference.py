@@ -14,26 +14,57 @@ from psycopg import sql
 from intra42.api.model import Answer
 from intra42.api.pagination import Page, keyset, numbered
 from intra42.catalog import graph
-from intra42.catalog.model import Resource
-from intra42.errors import NotFound
+from intra42.catalog.model import Link, Resource
+from intra42.errors import NotFound, NoWitness
 from intra42.statements import compose, table
 from intra42.sync import rewriting
 from intra42.sync.embedded import cut_all, cut_inner
 from intra42.sync.loading import Trust, existing, park
-from intra42.sync.parents import fetch_by_id, resolve, set_links, store_lists
-from intra42.sync.reading import Reader, lock, store
-from intra42.sync.work import Work
+from intra42.sync.parents import (
+    Doubts,
+    Pair,
+    ask_again,
+    fetch_by_id,
+    remove_links,
+    resolve,
+    set_links,
+    store_lists,
+)
+from intra42.sync.reading import Reader, ids_of, lock, store
+from intra42.sync.witnesses import WITNESSES, witnesses
+from intra42.sync.work import Work, chunked
 
 log = logging.getLogger(__name__)
 
 _CATALOGUE = "/v2/achievements"
+# A campus's own list says which achievements it has.
+_OF_CAMPUS = Link(
+    "campus_achievements",
+    "campus_id",
+    "achievement_id",
+    "achievements",
+    "achievements",
+    in_record=False,
+)
+_AT_ONCE = 100 - WITNESSES
 _PAGE = 100
 
 
+class _Reader(Reader):
+    """A reader of a reference table, which notes what the lists inside its rows lack."""
+
+    def __init__(self, work: Work, resource: Resource) -> None:
+        super().__init__(work, resource)
+        self.doubts = Doubts()
+
+
 def sync_reference(work: Work, resource: Resource) -> None:
-    """Read all of `resource`, then the rows that only others mention, and mark what is listed."""
+    """Read all of `resource`, then the rows that only others mention, and mark what is listed.
+
+    Pairs that a list lacks are removed when a second one lacks them, too.
+    """
     lock(work, resource)
-    reader = Reader(work, resource)
+    reader = _Reader(work, resource)
     try:
         if resource.name == "achievements":
             seen = _read_achievements(work, reader)
@@ -41,7 +72,8 @@ def sync_reference(work: Work, resource: Resource) -> None:
             seen = _read_each_cursus(work, reader)
         else:
             seen = _read_all(work, reader, resource.endpoint)
-        _reread_unlisted(work, resource, seen)
+        _reread_unlisted(work, reader, seen)
+        ask_again(work, resource, reader.doubts)
         # What was not listed has just been asked for.
         for read in (resource, *graph.embedded_in(resource.name)):
             rewriting.reread(work, read, None)
@@ -51,12 +83,12 @@ def sync_reference(work: Work, resource: Resource) -> None:
         reader.report_notes()
 
 
-def _read_all(work: Work, reader: Reader, path: str) -> set[int]:
+def _read_all(work: Work, reader: _Reader, path: str) -> set[int]:
     """Read one listing by page numbers; it counts as complete only when it equals its total."""
     return _absorb(work, reader, numbered(work.client, path, {}, page_size=_PAGE))
 
 
-def _read_each_cursus(work: Work, reader: Reader) -> set[int]:
+def _read_each_cursus(work: Work, reader: _Reader) -> set[int]:
     seen: set[int] = set()
     for cursus_id in work.config.cursus_ids:
         path = reader.resource.endpoint.format(cursus_id=cursus_id)
@@ -68,7 +100,7 @@ def _read_each_cursus(work: Work, reader: Reader) -> set[int]:
     return seen
 
 
-def _absorb(work: Work, reader: Reader, pages: Iterable[Page]) -> set[int]:
+def _absorb(work: Work, reader: _Reader, pages: Iterable[Page]) -> set[int]:
     seen: set[int] = set()
     for page in pages:
         if page.number == 1:
@@ -90,14 +122,14 @@ def _absorb(work: Work, reader: Reader, pages: Iterable[Page]) -> set[int]:
         ) -> None:
             work.counts.records += len(page.records)
             store(work, reader.resource, rows, page.answer, Trust.DIRECT)
-            store_lists(work, reader.resource, rows, inner, page.answer)
+            store_lists(work, reader.resource, rows, inner, page.answer, reader.doubts)
             park(work, reader.resource, unfit, page.answer)
 
         work.commit(step)
     return seen
 
 
-def _read_achievements(work: Work, reader: Reader) -> set[int]:
+def _read_achievements(work: Work, reader: _Reader) -> set[int]:
     """Read achievements by campus or from the catalogue, whichever costs fewer requests.
 
     The mirror knows how many each campus has, and how long the catalogue was. Where it does not,
@@ -147,7 +179,7 @@ def _pages(rows: float, least: int = 1) -> int:
 
 def _expected(
     work: Work,
-    reader: Reader,
+    reader: _Reader,
     first: Page,
     campuses: Sequence[int],
     begun: dict[int, Iterator[Page]],
@@ -186,14 +218,14 @@ def _remember_total(work: Work, page: Page) -> None:
         )
 
 
-def _campus_pages(work: Work, reader: Reader, campus_id: int) -> Iterator[Page]:
+def _campus_pages(work: Work, reader: _Reader, campus_id: int) -> Iterator[Page]:
     path = reader.resource.endpoint.format(campus_id=campus_id)
     return numbered(work.client, path, {}, page_size=_PAGE)
 
 
 def _achievements_by_campus(
     work: Work,
-    reader: Reader,
+    reader: _Reader,
     campuses: Iterable[int],
     begun: Mapping[int, Iterator[Page]] | None = None,
 ) -> set[int]:
@@ -211,9 +243,23 @@ def _achievements_by_campus(
             log.warning("campus %d: an empty list of achievements is not believed", campus_id)
         elif existing(work, "campuses", [campus_id]):
             pairs = {campus_id: existing(work, "achievements", ids)}
-            _link(work, pairs, last[0].answer)
+            lacking = _link(work, pairs, last[0].answer)
+            if lacking:
+                ids |= _read_again(work, reader, campus_id, lacking)
         seen |= ids
     return seen
+
+
+def _read_again(work: Work, reader: _Reader, campus_id: int, lacking: Iterable[Pair]) -> set[int]:
+    """Read the list of a campus once more; remove the pairs that it still lacks."""
+    last: list[Page] = []
+    log.info("campus %d: its list of achievements is shorter: reading it again", campus_id)
+    ids = _absorb(work, reader, _remembering_last(_campus_pages(work, reader, campus_id), last))
+    if ids:
+        _unlink(work, [pair for pair in lacking if pair[1] not in ids], last[0].answer)
+    else:
+        log.warning("campus %d: an empty list of achievements is not believed", campus_id)
+    return ids
 
 
 def _remembering_last(pages: Iterable[Page], last: list[Page]) -> Iterator[Page]:
@@ -222,7 +268,7 @@ def _remembering_last(pages: Iterable[Page], last: list[Page]) -> Iterator[Page]
         yield page
 
 
-def _achievements_by_catalogue(work: Work, reader: Reader, pages: Iterable[Page]) -> set[int]:
+def _achievements_by_catalogue(work: Work, reader: _Reader, pages: Iterable[Page]) -> set[int]:
     """Read the whole catalogue; it names campuses, which only listed ones can be found by.
 
     A configured campus that it does not name, perhaps because it spells it otherwise, is asked for
@@ -246,7 +292,8 @@ def _achievements_by_catalogue(work: Work, reader: Reader, pages: Iterable[Page]
     listed = {row[0] for row in work.fetch("scope/campus_names")}
     unnamed = [n for n in work.config.campus_ids if n in listed and not pairs.get(n)]
     certain = {number: ids for number, ids in pairs.items() if number not in unnamed}
-    _link(work, certain, last[0].answer)
+    lacking = _link(work, certain, last[0].answer)
+    _ask_by_id(work, reader, lacking, {number: name for name, number in campuses.items()})
     return seen | _achievements_by_campus(work, reader, unnamed)
 
 
@@ -274,32 +321,64 @@ def _names(records: Iterable[Any]) -> dict[int, set[str]]:
     }
 
 
-def _link(work: Work, by_campus: Mapping[int, set[int]], answer: Answer) -> None:
+def _ask_by_id(
+    work: Work, reader: _Reader, lacking: Iterable[Pair], names: Mapping[int, str]
+) -> None:
+    """Ask again for achievements that no longer name a campus; remove pairs that are gone twice.
+
+    Raises:
+        NoWitness: no achievement came back, not even one known to be there.
+    """
+    doubted = sorted({achievement_id for _campus_id, achievement_id in lacking})
+    for chunk in chunked(doubted, _AT_ONCE):
+        known = witnesses(work, "achievements", doubted)
+        params = {"filter[id]": ",".join(map(str, [*chunk, *known]))}
+        named: dict[int, set[str]] = {}
+        came: set[int] = set()
+        for page in keyset(work.client, _CATALOGUE, params, page_size=_PAGE):
+            work.log_page(page, reader.resource.name)
+            named |= _names(page.records)
+            came |= ids_of(page)
+            answer = page.answer
+        if not came:
+            message = (
+                f"achievements: none of {len(chunk)} ids came back (first id {chunk[0]}), nor did "
+                "those known to be there; no campus loses an achievement"
+            )
+            raise NoWitness(message)
+        gone = [
+            (campus_id, number)
+            for campus_id, number in lacking
+            if number in chunk
+            and (
+                number not in came or names[campus_id] not in named.get(number, {names[campus_id]})
+            )
+        ]
+        _unlink(work, gone, answer)
+
+
+def _link(work: Work, by_campus: Mapping[int, set[int]], answer: Answer) -> set[Pair]:
+    """Add the achievements of campuses; return the pairs that their lists lack."""
     pairs = [(campus, number) for campus, ids in by_campus.items() for number in ids]
-    work.commit(
-        lambda: set_links(
-            work,
-            "campus_achievements",
-            "campus_id",
-            "achievement_id",
-            sorted(by_campus),
-            pairs,
-            answer,
-        )
-    )
+    return work.commit(lambda: set_links(work, _OF_CAMPUS, sorted(by_campus), pairs, answer))
 
 
-def _reread_unlisted(work: Work, resource: Resource, seen: set[int]) -> None:
+def _unlink(work: Work, pairs: Iterable[Pair], answer: Answer) -> None:
+    work.commit(lambda: remove_links(work, _OF_CAMPUS, pairs, answer))
+
+
+def _reread_unlisted(work: Work, reader: _Reader, seen: set[int]) -> None:
     """Keep rows true that the listing does not show, because only other rows mention them."""
+    resource = reader.resource
     if resource.by_id is None:
         return
     statement = compose("load/unlisted", target=table(resource.name))
     rows = work.connection.execute(statement, {"seen": sorted(seen)}).fetchall()
     if rows:
-        fetch_by_id(work, resource, [row[0] for row in rows])
+        fetch_by_id(work, resource, [row[0] for row in rows], reader.doubts)
 
 
-def _mark_listed(work: Work, reader: Reader, seen: set[int]) -> None:
+def _mark_listed(work: Work, reader: _Reader, seen: set[int]) -> None:
     """Set `listed` to whether this complete listing had the row.
 
     A run about some campuses or cursus only, or one that met records it could not read, has not

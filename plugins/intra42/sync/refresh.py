@@ -19,6 +19,7 @@ from intra42.sync.flight import Series
 from intra42.sync.loading import Trust
 from intra42.sync.primary import watermarks
 from intra42.sync.reading import IdsSeries, Reader, lock, lock_task
+from intra42.sync.troubles import Troubles
 from intra42.sync.work import Work, chunked
 
 log = logging.getLogger(__name__)
@@ -31,13 +32,28 @@ _MAX_TASKS = 12  # more of them would only be tedious to look through
 
 
 def drain_leftovers(work: Work) -> None:
-    """Read the history of users who entered after the task of some table had already run."""
+    """Read the history of users who entered after the task of some table had already run.
+
+    A table that fails stops neither the others nor the refresh of levels: `delete_missing` tries it
+    again, and is red if it fails once more. A run of an explicit window has no such task.
+
+    Raises:
+        Intra42Error: the troubles of all tables, where the run is about an explicit window.
+    """
+    troubles = Troubles()
+    _drain(work, troubles)
+    if work.request.window:
+        troubles.tell()
+
+
+def _drain(work: Work, troubles: Troubles) -> None:
     for resource in graph.of_group("primary"):
-        if history.waiting(work, resource):
-            lock(work, resource)
-            reader = Reader(work, resource)
-            history.drain(work, reader)
-            reader.report_notes()
+        with troubles.kept():
+            if history.waiting(work, resource):
+                lock(work, resource)
+                reader = Reader(work, resource)
+                history.drain(work, reader)
+                reader.report_notes()
 
 
 def plan_chunks(work: Work) -> list[list[int]]:
@@ -99,49 +115,62 @@ def refetch(work: Work, chunks: Sequence[int]) -> int:
     """Refetch the ids of `chunks`, note which of them the API does not return, and how many.
 
     Raises:
-        NoWitness: an answer held none of the ids asked for, not even one seen a moment ago.
+        NoWitness: an answer held none of the ids asked for, not even one seen a moment ago; the
+            other chunks are refetched.
     """
     lock_task(work)
     reader = Reader(work, graph.get(_RESOURCE))
     planned = iter(work.fetch("refresh/chunks", chunks=list(chunks)))
     begun: list[_ChunkSeries] = []
+    troubles = Troubles()
 
     def more() -> Series | None:
         chunk, ids = next(planned, (0, ()))
         if not chunk:
             return None
-        begun.append(_ChunkSeries(work, reader, chunk, ids))
+        begun.append(_ChunkSeries(work, reader, chunk, ids, troubles))
         return begun[-1]
 
     try:
         reader.read(more, Trust.DIRECT)
     finally:
         reader.report_notes()
+    troubles.tell()
     return sum(series.absent for series in begun)
 
 
 class _ChunkSeries(IdsSeries):
     """The ids of one chunk, and at its end the note of which did not come back."""
 
-    def __init__(self, work: Work, reader: Reader, chunk: int, ids: Sequence[int]) -> None:
+    def __init__(
+        self, work: Work, reader: Reader, chunk: int, ids: Sequence[int], troubles: Troubles
+    ) -> None:
         super().__init__(reader, ids)
         self.absent = 0
         self._work = work
         self._chunk = chunk
+        self._troubles = troubles
+        self._first_seq = 0
 
     def stored(self, page: Page) -> None:
-        """End the chunk.
+        """End the chunk, unless the answer proves nothing."""
+        self._first_seq = self._first_seq or page.answer.seq
+        if page.done:
+            with self._troubles.kept():
+                self._end()
 
-        Raises:
-            NoWitness: as in `refetch`.
-        """
-        if not page.done:
-            return
+    def _end(self) -> None:
         work = self._work
-        returned = self.returned or absence.ask_beside_witness(work, self.reader, self.ids)
-        absent = sorted(set(self.ids) - returned)
+        absent = absence.lacking(work, self.reader, self.ids, self.returned, self._first_seq)
         self.absent = len(absent)
-        work.commit(lambda: work.execute("refresh/end_chunk", chunk=self._chunk, absent=absent))
+        work.commit(
+            lambda: work.execute(
+                "refresh/end_chunk",
+                chunk=self._chunk,
+                absent=list(absent),
+                absent_seqs=list(absent.values()),
+            )
+        )
         if absent:
             log.info(
                 "Chunk %d: %d of %d ids did not come back",
@@ -155,29 +184,35 @@ def delete_missing(work: Work) -> None:
     Raises:
         NoWitness: the second answer proves nothing.
         DeleteRefused: more rows would go than the guard allows; not one is deleted.
+        Intra42Error: users who entered late could not be read; the enrolments were dealt with.
     """
     lock_task(work)
     reader = Reader(work, graph.get(_RESOURCE))
+    troubles = Troubles()
     try:
-        _delete_missing(work, reader)
+        with troubles.kept():
+            _delete_missing(work, reader)
     finally:
         reader.report_notes()
     _remark_staleness(work)
+    _drain(work, troubles)
+    troubles.tell()
 
 
 def _delete_missing(work: Work, reader: Reader) -> None:
     work.commit(lambda: work.execute("refresh/end_requests"))
-    asked, absent = work.fetch("refresh/outcome")[0]
+    asked, absent, seqs = work.fetch("refresh/outcome")[0]
+    first = dict(zip(absent or (), seqs or (), strict=True))
     buried = absence.lately_buried(work, reader.resource) if work.is_loader else []
-    if not absent and not buried:
+    if not first and not buried:
         log.info("All %d enrolments asked for came back: nothing to delete", asked)
         return
-    gone = absence.ask_again(work, reader, sorted({*absent, *buried}))
+    gone = absence.confirm(work, [absence.Rows(reader)], first, also=buried)
     restored = [number for number in buried if number not in gone]
     if restored:
         log.warning("%d deleted enrolments are back and were restored", len(restored))
-    proven = {number: gone[number] for number in absent if number in gone}
-    absence.delete(work, reader.resource, proven, asked)
+    proven = {number: gone[number] for number in first if number in gone}
+    absence.delete(work, reader.resource, proven, asked, first)
 
 
 def _remark_staleness(work: Work) -> None:
