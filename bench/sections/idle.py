@@ -52,6 +52,8 @@ def _add_empty_dag(context: Context) -> None:
         task["task_id"]: {
             "downstream": task["downstream_task_ids"],
             "mapped": bool(task["is_mapped"]),
+            "waits": task["operator_name"] == "EmptyOperator",
+            "rule": task["trigger_rule"],
         }
         for task in found
     }

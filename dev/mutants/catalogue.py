@@ -33,20 +33,26 @@ SEEDS = (
         (
             Edit(
                 f"{_SYNC}absence.py",
-                "    returned, _answer = reader.read_ids(ids)\n",
-                "    try:\n"
-                "        returned, _answer = reader.read_ids(ids)\n"
-                "    except Exception:\n"
-                "        return set()\n",
+                "        seen = place.read([*part, *known])\n",
+                "        try:\n"
+                "            seen = place.read([*part, *known])\n"
+                "        except Exception:\n"
+                "            seen = place.read(known)\n",
             ),
         ),
-        (f"{_DELETES}test_a_short_answer_is_red_and_deletes_nothing",),
+        ("tests/faults/test_delete_faults.py::test_an_error_by_id_is_red_and_no_proof",),
     ),
     Mutant(
         "empty-list-prunes",
         "an empty list of achievements removes the links of the campus",
-        (Edit(f"{_SYNC}reference.py", "        if not ids:\n", "        if ids is None:\n"),),
-        (f"{_FOUND}test_an_empty_list_of_achievements_unlinks_nothing",),
+        (
+            Edit(f"{_SYNC}reference.py", "        if not ids:\n", "        if ids is None:\n"),
+            Edit(f"{_SYNC}reference.py", "    if ids:\n", "    if ids is not None:\n"),
+        ),
+        (
+            "tests/integration/sync/test_proofs.py::"
+            + "test_empty_lists_of_achievements_unlink_nothing_however_often",
+        ),
     ),
     Mutant(
         "error-object-is-an-empty-list",
@@ -145,15 +151,15 @@ SEEDS = (
     ),
     Mutant(
         "links-removed-without-owner",
-        "a fresh list removes the pairs of all parents, not of its own",
+        "a list that lacks a pair removes those of all parents, not only its own",
         (
             Edit(
                 f"{_SQL}load/remove_links.sql",
-                "where pair.{own} = any(%(owners)s::bigint[])\n",
-                "where true\n",
+                "where pair.{own} = lacking.own_id and pair.{other} = lacking.other_id\n",
+                "where pair.{other} = lacking.other_id\n",
             ),
         ),
-        (f"{_PARENTS}test_an_unknown_project_is_fetched_when_an_attempt_mentions_it",),
+        (f"{_PARENTS}test_link_rows_follow_their_parents_fresh_list",),
     ),
     Mutant(
         "nought-is-null",
@@ -173,8 +179,8 @@ SEEDS = (
         (
             Edit(
                 f"{_SYNC}absence.py",
-                "    if not returned:\n        message = (\n",
-                "    if returned is None:\n        message = (\n",
+                "        if matters and not seen.shown and not place.is_unknown():\n",
+                "        if seen is None:\n",
             ),
         ),
         (f"{_DELETES}test_an_empty_second_answer_is_red_and_deletes_nothing",),
@@ -254,7 +260,7 @@ OURS = (
         (
             Edit(
                 f"{_SYNC}absence.py",
-                "for number in part if number not in returned}",
+                "for number in part if number not in seen.shown}",
                 "for number in part}",
             ),
         ),
@@ -354,7 +360,7 @@ OURS = (
         (
             Edit(
                 f"{_SYNC}absence.py",
-                "        if lately + now > allowed:\n",
+                "        if before + now > allowed:\n",
                 "        if now > allowed:\n",
             ),
         ),
@@ -376,8 +382,11 @@ OURS = (
         "deleted-though-seen-later",
         "a row that was seen after the proof of its absence is deleted",
         (
-            Edit(f"{_SQL}absence/delete.sql", "    and e._seq < proof.seq\n", ""),
-            Edit(f"{_SQL}absence/delete.sql", "v.seq > proof.seq", "v.seq is null"),
+            Edit(
+                f"{_SQL}absence/seen_since.sql",
+                "greatest(e._seq, v.seq) > p.first_seq",
+                "e.id is null",
+            ),
         ),
         (f"{_MERGE}test_a_row_seen_after_the_proof_is_not_deleted",),
     ),

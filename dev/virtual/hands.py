@@ -27,8 +27,7 @@ from intra42.catalog import graph
 from intra42.config import parse_request
 from intra42.errors import QuotaSpent
 from intra42.sync import refresh
-from intra42.sync.audit import audit
-from intra42.sync.erasure import erase
+from intra42.sync.audit import verify
 from intra42.sync.opening import open_run
 from intra42.sync.primary import sync_primary
 from intra42.sync.reference import sync_reference
@@ -108,7 +107,7 @@ class Hand:
         if group == "refresh_ongoing":
             return self._attempt(order, "cursus_users", _refresh(name, order["chunks"]))
         if name == "audit":
-            return self._attempt(order, "audit", _verify)
+            return self._attempt(order, "audit", verify)
         sync = sync_reference if group == "reference" else sync_primary
         return self._attempt(order, name, lambda work: sync(work, graph.get(name)))
 
@@ -179,11 +178,6 @@ def _rows(headers: Mapping[str, str]) -> int:
     size = int(headers.get("X-Per-Page", 0))
     left = int(headers.get("X-Total", 0)) - size * (int(headers.get("X-Page", 1)) - 1)
     return max(0, min(size, left))
-
-
-def _verify(work: Work) -> None:
-    erase(work)
-    audit(work)
 
 
 def _refresh(name: str, chunks: list[int]) -> Callable[[Work], Any]:

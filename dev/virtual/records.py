@@ -74,16 +74,22 @@ class Death:
 
 def tasks_of(dag: str) -> list[Task]:
     """Return the tasks of a run with the edges that the DAG has."""
+    tables = [r for g in groups_of(dag) for r in graph.of_group(g)]
+    names = {resource.name: f"{resource.group}.{resource.name}" for resource in tables}
     tasks = [Task("open_run", frozenset())]
-    for group in ("reference", "primary") if dag == NIGHTLY else ("primary",):
-        before = frozenset(task.name for task in tasks)
-        for name, parents in graph.edges(graph.of_group(group)).items():
-            after = frozenset(f"{group}.{parent}" for parent in parents)
-            tasks.append(Task(f"{group}.{name}", after or before))
+    for name, parents in graph.edges(tables).items():
+        after = frozenset(names[parent] for parent in parents)
+        tasks.append(Task(names[name], after or frozenset({"open_run"})))
+    # In the DAG, these two come after the others whether they succeeded or not.
     if dag == NIGHTLY:
         tasks.append(Task("primary.audit", frozenset(task.name for task in tasks)))
     tasks.append(Task("refresh_ongoing.plan", frozenset(task.name for task in tasks)))
     return tasks
+
+
+def groups_of(dag: str) -> tuple[str, ...]:
+    """Return the groups of tables that a DAG reads."""
+    return ("reference", "primary") if dag == NIGHTLY else ("primary",)
 
 
 def refetches_of(groups: list[list[int]]) -> list[Task]:

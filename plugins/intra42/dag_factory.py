@@ -7,6 +7,7 @@ from copy import deepcopy
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from airflow.providers.standard.operators.empty import EmptyOperator
 from airflow.sdk import DAG, BaseOperator, CronDataIntervalTimetable, Param, TaskGroup
 
 from intra42.catalog import graph
@@ -185,47 +186,65 @@ def build_dag(
             "retries": 1,
             "retry_delay": timedelta(seconds=20),
             "execution_timeout": timedelta(hours=12),
-            # A skipped group must not skip what follows; a failed one must fail it.
+            # A skipped task must not skip what needs it; a failed one must stop it.
             "trigger_rule": "none_failed",
             "on_failure_callback": callbacks,
         },
     ) as dag:
-        last: Iterable[BaseOperator] = [
-            Intra42OpenRunOperator(
-                task_id="open_run", doc_md="Schema, settings and connections; says what follows."
-            )
-        ]
-        for group in ("reference", "primary") if reference else ("primary",):
-            last = _add_tables(group, last, audit=reference and group == "primary")
-        _add_refresh(last)
+        opened = Intra42OpenRunOperator(
+            task_id="open_run", doc_md="Schema, settings and connections; says what follows."
+        )
+        primary = TaskGroup("primary", tooltip="The primary tables of the mirror")
+        last = _add_tables(opened, primary, reference=reference)
+        with primary:
+            done = _settled("tables_done", "Every table has had its turn.", [opened, *last])
+            if reference:
+                audit = Intra42AuditOperator(
+                    task_id="audit",
+                    doc_md="Compares row counts with the API, heals differences, erases accounts.",
+                )
+                audit.set_upstream(done)
+                last = [*last, audit]
+                done = _settled("audit_done", "The audit has had its turn.", [opened, audit])
+        last = [*last, _add_refresh(done)]
+        # Airflow takes the state of a run from its last task, which fails with any of those before.
+        EmptyOperator(
+            task_id="close_run", doc_md="Red if any task is; the note of the run says why."
+        ).set_upstream(last)
     # A Param remembers what it last resolved, so no two DAGs may share one. Last, because each
     # task above would copy all of them, and every process of a task parses this file anew.
     dag.params.update(deepcopy({**_PARAMS, **(_LOADER_PARAMS if reference else {})}))
     return dag
 
 
-def _add_tables(group: str, before: Iterable[BaseOperator], *, audit: bool) -> list[BaseOperator]:
-    """Add one task per table of a group, in foreign-key order; return the last ones."""
-    resources = graph.of_group(group)
-    edges = graph.edges(resources)
-    with TaskGroup(group, tooltip=f"The {group} tables of the mirror"):
-        tasks: dict[str, BaseOperator] = {r.name: _sync_task(r) for r in resources}
-        verify = (
-            Intra42AuditOperator(
-                task_id="audit",
-                doc_md="Compares row counts with the API, heals differences, erases accounts.",
-            )
-            if audit
-            else None
-        )
+def _add_tables(opened: BaseOperator, primary: TaskGroup, *, reference: bool) -> list[BaseOperator]:
+    """Add one task per table, behind those that foreign keys name; return the last ones.
+
+    So a table that fails stops only those that need it, whatever their group.
+    """
+    tasks: dict[str, BaseOperator] = {}
+    if reference:
+        with TaskGroup("reference", tooltip="The reference tables of the mirror"):
+            tasks |= {r.name: _sync_task(r) for r in graph.of_group("reference")}
+    with primary:
+        tasks |= {r.name: _sync_task(r) for r in graph.of_group("primary")}
+    edges = graph.edges(graph.get(name) for name in tasks)
     for name, task in tasks.items():
-        task.set_upstream([tasks[parent] for parent in sorted(edges[name])] or list(before))
+        task.set_upstream([tasks[parent] for parent in sorted(edges[name])] or [opened])
     parents = {parent for found in edges.values() for parent in found}
-    leaves = [task for name, task in tasks.items() if name not in parents]
-    if verify is None:
-        return leaves
-    verify.set_upstream(leaves)
-    return [verify]
+    return [task for name, task in tasks.items() if name not in parents]
+
+
+def _settled(task_id: str, what: str, before: Iterable[BaseOperator]) -> BaseOperator:
+    """Add a task that waits for others, failed or not, unless none succeeded.
+
+    With `open_run` among them, a run that could not be opened goes no further. The scheduler marks
+    the task by itself, without a process. It is skipped where one of the others is, which stops
+    nothing: what follows runs unless a task before it has failed.
+    """
+    task = EmptyOperator(task_id=task_id, doc_md=what, trigger_rule="all_done_min_one_success")
+    task.set_upstream(list(before))
+    return task
 
 
 def _sync_task(resource: Resource) -> BaseOperator:
@@ -250,7 +269,8 @@ def _table_doc(resource: Resource) -> str:
     )
 
 
-def _add_refresh(before: Iterable[BaseOperator]) -> None:
+def _add_refresh(before: BaseOperator) -> BaseOperator:
+    """Add the refresh of ongoing enrolments, which needs no table's success; return its end."""
     with TaskGroup(
         "refresh_ongoing", tooltip="Refetch ongoing enrolments: silent levels, vanished rows"
     ):
@@ -268,4 +288,5 @@ def _add_refresh(before: Iterable[BaseOperator]) -> None:
             task_id="delete_missing",
             doc_md="Asks again for what did not come back, then deletes it with a tombstone.",
         )
-        list(before) >> plan >> refetch >> delete
+        before >> plan >> refetch >> delete
+    return delete

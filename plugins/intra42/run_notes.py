@@ -8,7 +8,7 @@ The numbers are those that our tasks returned, the reasons those that failed tas
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 _LONGEST = 1000  # what Airflow's table of notes takes
+_SHORTEST = 60  # of a task and its reason
 _REFETCH = "Intra42RefetchOperator"
 
 
@@ -147,5 +148,18 @@ def note_of(outcomes: Iterable[Outcome]) -> str:
     said = " ".join(sentence for sentence in sentences if sentence)
     # Airflow shows the note as Markdown, and at first its first line.
     red = [f"{name} failed: {why}" if why else f"{name} failed" for name, why in failed.items()]
-    reasons = "\n\n".join(red)[: _LONGEST - len(said) - 2]
+    reasons = _fitting(red, _LONGEST - len(said) - 2)
     return f"{reasons}\n\n{said}" if reasons else said
+
+
+def _fitting(red: Sequence[str], room: int) -> str:
+    """Return all of `red` as paragraphs; where they are too long, as much of each as there is room.
+
+    So no task is left out because another one has much to say.
+    """
+    while red and len("\n\n".join(red)) > room:
+        longest = max(map(len, red))
+        if longest <= _SHORTEST:
+            break
+        red = [text if len(text) < longest else f"{text[: longest - 8]}..." for text in red]
+    return "\n\n".join(red)[:room]

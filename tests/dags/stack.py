@@ -57,10 +57,14 @@ class Run:
 
     @property
     def states(self) -> dict[str, str]:
-        """State by task id; of a mapped task all states, joined where they differ."""
+        """State by task id; of a mapped task all states, joined where they differ.
+
+        Tasks that only wait for others, and that no process runs, are left out.
+        """
         return {
             name: "+".join(sorted({str(instance.state) for instance in instances}))
             for name, instances in self.tasks.items()
+            if instances[0].operator != "EmptyOperator"
         }
 
 

@@ -24,6 +24,8 @@ from tests.dags.environment import REPOSITORY
 from tests.dags.stack import INCREMENTAL, NIGHTLY, load_dag
 
 REFRESH = ["refresh_ongoing.plan", "refresh_ongoing.refetch", "refresh_ongoing.delete_missing"]
+# No process runs these: they wait for others, and the last one makes the run red.
+WAITING = {"primary.tables_done", "close_run"}
 BOTH = pytest.mark.parametrize("dag_id", [NIGHTLY, INCREMENTAL])
 
 _dags: dict[str, DAG] = {}
@@ -48,6 +50,11 @@ def tables_of(dag_id: str) -> dict[str, str]:
 def after(dag: DAG, task_id: str) -> set[str]:
     """Return all tasks that wait for this one."""
     return dag.get_task(task_id).get_flat_relative_ids(upstream=False)
+
+
+def before(dag: DAG, task_id: str) -> set[str]:
+    """Return all tasks that this one waits for."""
+    return dag.get_task(task_id).get_flat_relative_ids(upstream=True)
 
 
 def test_the_folder_has_these_two_dags_and_no_errors() -> None:
@@ -162,26 +169,37 @@ def test_a_scheduled_run_has_the_interval_between_two_ticks(
 @BOTH
 def test_the_tasks_are_those_of_the_catalogue(dag_id: str) -> None:
     wanted = {"open_run", *tables_of(dag_id).values(), *REFRESH}
+    wanted |= WAITING
     if dag_id == NIGHTLY:
-        wanted.add("primary.audit")
+        wanted |= {"primary.audit", "primary.audit_done"}
     assert set(dag_of(dag_id).task_ids) == wanted
+
+
+@BOTH
+def test_what_only_waits_for_others_costs_no_process(dag_id: str) -> None:
+    dag = dag_of(dag_id)
+    empty = {t.task_id for t in dag.tasks if t.inherits_from_empty_operator}
+    assert empty == set(dag.task_ids) - {"open_run", "primary.audit", *REFRESH} - set(
+        tables_of(dag_id).values()
+    )
+    for task_id in empty:
+        task = dag.get_task(task_id)
+        assert not any([task.outlets, task.inlets, task.has_on_success_callback])
 
 
 def test_the_audit_of_the_nightly_comes_after_all_tables_and_before_the_refresh() -> None:
     dag = dag_of(NIGHTLY)
     for task_id in tables_of(NIGHTLY).values():
         assert "primary.audit" in after(dag, task_id)
-    assert after(dag, "primary.audit") == set(REFRESH)
+    assert after(dag, "primary.audit") - {"primary.audit_done", "close_run"} == set(REFRESH)
 
 
 @BOTH
 def test_edges_within_a_group_are_those_of_the_catalogue(dag_id: str) -> None:
     dag, tasks = dag_of(dag_id), tables_of(dag_id)
-    for group in {task.partition(".")[0] for task in tasks.values()}:
-        for name, parents in graph.edges(graph.of_group(group)).items():
-            upstream = dag.get_task(tasks[name]).upstream_task_ids
-            inside = {task for task in upstream if task.startswith(f"{group}.")}
-            assert inside == {tasks[parent] for parent in parents}, name
+    for name, parents in graph.edges(graph.get(name) for name in tasks).items():
+        upstream = dag.get_task(tasks[name]).upstream_task_ids
+        assert upstream == ({tasks[parent] for parent in parents} or {"open_run"}), name
 
 
 @BOTH
@@ -214,11 +232,42 @@ def test_the_groups_follow_each_other_and_the_last_one_decides_the_run(dag_id: s
     assert dag.roots == [dag.get_task("open_run")]
     assert after(dag, "open_run") == set(dag.task_ids) - {"open_run"}
     for task in reference:
-        assert primary <= after(dag, task)
-    for task in primary:
+        assert primary & after(dag, task)
+    for task in primary | reference:
         assert set(REFRESH) <= after(dag, task)
-    assert [task.task_id for task in dag.leaves] == ["refresh_ongoing.delete_missing"]
+    assert [task.task_id for task in dag.leaves] == ["close_run"]
     assert dag.get_task(REFRESH[2]).upstream_task_ids == {REFRESH[1]}
+
+
+@BOTH
+def test_a_table_waits_only_for_tables_that_it_refers_to_or_derives_from(dag_id: str) -> None:
+    dag, tasks = dag_of(dag_id), tables_of(dag_id)
+    for name, task_id in tasks.items():
+        needed = {tasks[parent] for parent in graph.parents(graph.get(name)) if parent in tasks}
+        further = {other for parent in needed for other in before(dag, parent)}
+        assert before(dag, task_id) == {"open_run"} | needed | further
+
+
+@BOTH
+def test_whatever_fails_makes_the_last_task_fail(dag_id: str) -> None:
+    """A failure goes down the tasks that need the failed one, and the last task needs the ends."""
+    dag = dag_of(dag_id)
+    for task in dag.tasks:
+        failed, waiting = {task.task_id}, [task]
+        while waiting:
+            below = [dag.get_task(name) for name in waiting.pop().downstream_task_ids]
+            stopped = [t for t in below if t.trigger_rule == "none_failed"]
+            waiting += [t for t in stopped if t.task_id not in failed]
+            failed |= {t.task_id for t in stopped}
+        assert "close_run" in failed, task.task_id
+
+
+@BOTH
+def test_the_refresh_of_levels_needs_no_table_and_no_audit(dag_id: str) -> None:
+    dag = dag_of(dag_id)
+    [gate] = dag.get_task("refresh_ongoing.plan").upstream_task_ids
+    assert dag.get_task(gate).trigger_rule == "all_done_min_one_success"
+    assert "open_run" in dag.get_task(gate).upstream_task_ids
 
 
 @BOTH
@@ -227,7 +276,9 @@ def test_every_task_is_documented_bounded_in_time_and_tried_again(dag_id: str) -
         assert task.doc_md, task.task_id
         assert task.execution_timeout, task.task_id
         assert task.retries >= 1, task.task_id
-        assert task.trigger_rule == "none_failed", task.task_id
+        waits = task.task_id in {"primary.tables_done", "primary.audit_done"}
+        rule = "all_done_min_one_success" if waits else "none_failed"
+        assert task.trigger_rule == rule, task.task_id
 
 
 @BOTH

@@ -221,7 +221,7 @@ def test_a_failing_table_stops_what_needs_it_and_lets_the_others_run(loaded: Sta
     loaded.sim.faults.add("403", "/v2/projects_users", times=None)
     run = loaded.incremental()
     assert run.state == "failed"
-    stopped = dict.fromkeys(REFRESH, "upstream_failed") | {"primary.projects_users": "failed"}
+    stopped = {"primary.projects_users": "failed"}
     assert {name: state for name, state in run.states.items() if state != "success"} == stopped
     status = loaded.query(
         "select status from intra42.sync_runs where run_id = %s and resource = 'projects_users'",
@@ -263,3 +263,61 @@ def test_full_refresh_finds_silent_changes_and_moves_the_watermarks(loaded: Stac
     assert after.keys() == before.keys()
     assert all(after[key] > before[key] for key in after)
     assert loaded.differences() == []
+
+
+def test_one_emptied_table_stops_neither_levels_nor_other_tables(loaded: Stack) -> None:
+    """Red with one sentence, and all else is done; a person's word does the rest."""
+    world = loaded.sim.world
+    loaded.sim.clock.advance(hours=20)
+    emptied = {row[0] for row in loaded.query("select id from intra42.coalitions_users")}
+    for row_id in emptied:
+        world.delete_row("coalitions_users", row_id)
+    vanished = {
+        (table, row_id)
+        for table, rows in (("projects_users", 3), ("achievements_users", 2))
+        for (row_id,) in loaded.query(f"select id from intra42.{table} order by id limit {rows}")
+    }
+    for table, row_id in vanished:
+        world.delete_row(table, row_id)
+    recomputed = {row.id: row.level + 1 for row in ongoing(loaded)[:10]}
+    for row_id, level in recomputed.items():
+        world.set_level_silently(row_id, level)
+    graves = "select resource, id from intra42.tombstones"
+    levels = "select id, level from intra42.cursus_users where id = any(%s)"
+
+    night = loaded.nightly(retries=False)
+
+    assert night.state == "failed"
+    assert {name: state for name, state in night.states.items() if state != "success"} == {
+        "primary.audit": "failed"
+    }
+    assert dict(loaded.query(levels, list(recomputed))) == recomputed
+    assert set(loaded.query(graves)) == vanished
+    assert loaded.value("select count(*) from intra42.coalitions_users") == len(emptied)
+    why = str(night.note).split("\n\n")[0]
+    assert why.startswith("primary.audit failed: coalitions_users: none of ")
+    assert len(why.splitlines()) == 1
+
+    allowed = loaded.nightly({"allow_mass_delete": True})
+
+    assert allowed.state == "success", allowed.states
+    gone = {("coalitions_users", row_id) for row_id in emptied}
+    assert set(loaded.query(graves)) == vanished | gone
+    assert loaded.nightly().state == "success"
+    assert loaded.differences() == []
+
+
+def test_a_failing_reference_table_stops_only_what_refers_to_it(loaded: Stack) -> None:
+    row = ongoing(loaded)[0]
+    loaded.sim.world.set_level_silently(row.id, row.level + 1)
+    loaded.sim.clock.advance(hours=20)
+    loaded.sim.faults.add("403", "/v2/cursus/21/projects", times=None)
+    run = loaded.nightly(retries=False)
+    assert run.state == "failed"
+    assert {name: state for name, state in run.states.items() if state != "success"} == {
+        "reference.projects": "failed",
+        "primary.projects_users": "upstream_failed",
+    }
+    level = loaded.value("select level from intra42.cursus_users where id = %s", row.id)
+    assert level == row.level
+    assert "reference.projects failed: " in str(run.note)

@@ -48,7 +48,7 @@ _DEFECTS = (CatalogError, FilterIgnored, NotAscending, RangeIgnored)
 _FINAL = (*_DEFECTS, ConfigError, DeleteRefused, FatalApiError, NotFound)
 # The XCom that a task which fails leaves the reason in; Airflow clears it before the next try.
 FAILURE = "failure"
-_LONGEST_REASON = 300
+_LONGEST_REASON = 300  # of one trouble; of several, one line each
 
 
 class Intra42Operator(BaseOperator):
@@ -166,7 +166,8 @@ class Intra42Operator(BaseOperator):
                 method_name="execute_again",
             )
         except (*_FINAL, DataError, RetriableApiError) as error:
-            context["ti"].xcom_push(FAILURE, str(error)[:_LONGEST_REASON])
+            reasons = [line[:_LONGEST_REASON] for line in str(error).splitlines()]
+            context["ti"].xcom_push(FAILURE, "\n".join(reasons))
             # What may pass, Airflow tries again.
             kind = AirflowFailException if isinstance(error, _FINAL) else AirflowException
             raise kind(str(error)) from (error if isinstance(error, _DEFECTS) else None)
