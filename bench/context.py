@@ -15,7 +15,6 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from bench import machine
 from bench.upstream import Upstream
 from dev.airflow import AirflowStack
 from dev.demo import INCREMENTAL, NIGHTLY, RunFailed, start_run
@@ -69,8 +68,6 @@ class Context:
         self.dags = dags  # the folder that this stack's Airflow reads
         self.sizes = QUICK if options.quick else Sizes()
         self.upstream = Upstream(stack, free_port())
-        self.moments: dict[str, Any] = {}
-        self.notes: dict[str, Any] = {}  # what one section leaves for a later one
         self._began = time.monotonic()
         self._airflow = False
 
@@ -80,9 +77,6 @@ class Context:
 
     def say(self, text: str) -> None:
         print(f"bench: {self.elapsed_s:4.0f} s  {text}", flush=True)
-
-    def mark(self, name: str) -> None:
-        self.moments[name] = machine.moment()
 
     # Databases.
 

@@ -10,12 +10,13 @@ import argparse
 import cProfile
 import importlib
 import json
-import resource
 import sys
 import time
 from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
+
+from bench.peak import peak_mb
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -48,12 +49,6 @@ def main() -> None:
     if options.profile:
         profile.dump_stats(options.profile)
     print(json.dumps(facts))
-
-
-def peak_mb() -> float:
-    """Return the largest resident set of this process so far, MiB."""
-    unit = 1024 if sys.platform == "darwin" else 1
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit / 1024
 
 
 if __name__ == "__main__":

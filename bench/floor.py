@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import statistics
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import psycopg
 import requests
 from psycopg import sql
 
+from bench.outcome import spread
 from bench.upstream import Upstream
 from dev.report import SCHEMA, TABLES
 
 FLOOR = "floor"
+RUNS = 3
 
 
 def http_s(upstream: Upstream, pages: Sequence[dict[str, Any]]) -> float:
@@ -26,6 +30,45 @@ def http_s(upstream: Upstream, pages: Sequence[dict[str, Any]]) -> float:
             answer = session.get(upstream.url + page["path"], params=page["query"], timeout=60)
             answer.raise_for_status()
         return time.monotonic() - began
+
+
+@dataclass(frozen=True)
+class Floors:
+    """The two floors of a first load, measured right after it on the same machine."""
+
+    rows: int
+    pages: int
+    http_s: float
+    loads_s: list[float]
+
+    @property
+    def load_s(self) -> float:
+        return statistics.median(self.loads_s)
+
+    @property
+    def seconds(self) -> float:
+        return self.http_s + self.load_s
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "http_s": round(self.http_s, 2),
+            "http_pages_per_s": round(self.pages / self.http_s),
+            "load_s": spread(self.loads_s),
+            "load_rows_per_s": round(self.rows / self.load_s),
+            "http_then_load_rows_per_s": round(self.rows / self.seconds),
+        }
+
+
+def measure(
+    upstream: Upstream, pages: Sequence[dict[str, Any]], database_url: str, rows: int
+) -> Floors:
+    """Return what the pages and the rows of a first load that was just done take by themselves."""
+    http = http_s(upstream, pages)
+    floor = LoadFloor(database_url)
+    try:
+        return Floors(rows, len(pages), http, [floor.load_s() for _ in range(RUNS)])
+    finally:
+        floor.close()
 
 
 class LoadFloor:

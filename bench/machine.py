@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import subprocess
@@ -13,6 +14,10 @@ import psutil
 import psycopg
 
 from dev.settings import ROOT
+
+# Others may use so much of all processors before and after a section; more, and it is marked.
+QUIET_PERCENT = 15.0
+_LOOK_S = 2.0
 
 
 def describe(database_url: str) -> dict[str, Any]:
@@ -32,12 +37,29 @@ def describe(database_url: str) -> dict[str, Any]:
 
 
 def moment() -> dict[str, Any]:
-    """Return when it is and how busy the machine is: 1-minute load average, processes running."""
+    """Return when it is and how busy the machine is, while nothing of ours runs.
+
+    The load average still has what we did in the last minutes; the processors' use is of now.
+    """
     return {
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "load_1m": round(psutil.getloadavg()[0], 2),
-        "cpu_percent": psutil.cpu_percent(interval=0.5),
+        "cpu_percent": psutil.cpu_percent(interval=_LOOK_S),
+        "processes": len(psutil.pids()),
+        "running": sum(_is_running(number) for number in psutil.pids()),
     }
+
+
+def beside(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
+    """Return what ran beside a section, and whether its times are worth anything."""
+    busiest = max(before["cpu_percent"], after["cpu_percent"])
+    return {"before": before, "after": after, "under_load": busiest > QUIET_PERCENT}
+
+
+def _is_running(number: int) -> bool:
+    with contextlib.suppress(psutil.Error):
+        return number != os.getpid() and psutil.Process(number).status() == psutil.STATUS_RUNNING
+    return False
 
 
 def _commit() -> str:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import gc
 import json
-import resource as limits
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -152,12 +150,6 @@ def measured(step: Callable[[], Any]) -> Measured:
     began, used = time.monotonic(), time.process_time()
     step()
     return Measured(time.monotonic() - began, time.process_time() - used)
-
-
-def peak_mb() -> float:
-    """Return the largest resident set of this process so far, MiB."""
-    unit = 1024 if sys.platform == "darwin" else 1
-    return limits.getrusage(limits.RUSAGE_SELF).ru_maxrss / unit / 1024
 
 
 def say(facts: Mapping[str, Any]) -> None:

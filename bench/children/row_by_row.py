@@ -17,7 +17,8 @@ import requests
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
-from bench.children.mirror import peak_mb, say
+from bench.children.mirror import say
+from bench.peak import peak_mb
 from intra42.catalog import graph
 from intra42.catalog.model import Column, Source, Type
 

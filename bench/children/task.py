@@ -9,7 +9,8 @@ import argparse
 import json
 import logging
 
-from bench.children.mirror import Warehouse, measured, peak_mb, say, settings
+from bench.children.mirror import Warehouse, measured, say, settings
+from bench.peak import peak_mb
 from intra42.catalog import graph
 from intra42.sync.primary import sync_primary
 from intra42.sync.work import Counts

@@ -17,7 +17,6 @@ _HOUR_S = 3600
 def section(context: Context) -> Outcome:
     stack, upstream, outcome = context.airflow(), context.upstream, Outcome()
     context.say(f"first load of a campus of {STUDENTS} students")
-    context.mark("campus_load")
     runs.forget_mirror(stack.warehouse_url)
     upstream.start("campus", students=STUDENTS)
     config = {"campus_ids": [upstream.facts["campus_id"]]}

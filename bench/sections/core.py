@@ -8,14 +8,12 @@ import subprocess
 import sys
 from typing import Any
 
-from bench import cpu, runs
+from bench import cpu, floor, runs
 from bench.context import Context
-from bench.floor import LoadFloor, http_s
 from bench.outcome import Outcome, spread, text
 from dev.demo import NIGHTLY, RunFailed
 from dev.settings import ROOT, process_environment
 
-FLOOR_RUNS = 3
 _DATABASE = "bench_core"
 
 
@@ -35,14 +33,10 @@ def section(context: Context) -> Outcome:
     pages = upstream.ledger()[sent:]
     rows = sum(runs.rows(url).values())
     context.say("the floors: the same pages by HTTP alone, the same rows by COPY and merge alone")
-    http = http_s(upstream, pages)
-    floor = LoadFloor(url)
-    loads = [floor.load_s() for _ in range(FLOOR_RUNS)]
-    floor.close()
+    floors = floor.measure(upstream, pages, url, rows)
     for number in range(context.options.core_runs):
         context.drop_database(f"{_DATABASE}_{number}")
-    load, wall = statistics.median(loads), statistics.median(walls)
-    context.notes["region_floor"] = {"rows": rows, "seconds": http + load}
+    wall = statistics.median(walls)
     outcome = Outcome()
     outcome.facts = {
         "rows": rows,
@@ -52,21 +46,17 @@ def section(context: Context) -> Outcome:
         "cpu_s": {**used, "client": round(core["cpu_s"], 2)},
         "rss_peak_mb": round(core["rss_peak_mb"], 1),
         "rss_after_imports_mb": round(core["rss_before_mb"], 1),
-        "floor": {
-            "http_s": round(http, 2),
-            "http_pages_per_s": round(len(pages) / http),
-            "load_s": spread(loads),
-            "load_rows_per_s": round(rows / load),
-            "http_then_load_rows_per_s": round(rows / (http + load)),
-        },
-        "share_of_both_floors": round((http + load) / wall, 2),
+        "floor": floors.as_dict(),
+        "share_of_both_floors": round(floors.seconds / wall, 2),
     }
     outcome.add(
         f"region, first load without Airflow: {rows / wall:,.0f} rows/s",
-        f"{text([(http + load) / one for one in walls])} of both floors",
+        f"{text([floors.seconds / one for one in walls])} of both floors",
     )
-    outcome.add("  floor, load half: COPY and merge alone", f"{rows / load:,.0f} rows/s")
-    outcome.add("  floor, HTTP half: the same pages alone", f"{len(pages) / http:,.0f} pages/s")
+    outcome.add("  floor, load half: COPY and merge alone", f"{rows / floors.load_s:,.0f} rows/s")
+    outcome.add(
+        "  floor, HTTP half: the same pages alone", f"{len(pages) / floors.http_s:,.0f} pages/s"
+    )
     outcome.add("  resident memory of that process", f"{core['rss_peak_mb']:.0f} MB")
     return outcome
 

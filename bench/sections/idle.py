@@ -73,7 +73,6 @@ def _turns(context: Context, outcome: Outcome, per_second: int) -> None:
     for number in range(1, count + 1):
         rate = _named(per_second)
         context.say(f"idle: a quiet quarter {rate} and an empty DAG, {number}/{count}")
-        context.mark(f"idle_{per_second}_{number}")
         upstream.mutate("quiet_quarter")
         upstream.advance(_QUARTER_S)
         quiet.append(runs.measure(stack, upstream, INCREMENTAL))

@@ -53,7 +53,6 @@ def section(context: Context) -> Outcome:
                 f"pace: first load of {_RESOURCE} at {per_second}/s for"
                 f" {context.sizes.pace_s:.0f} s, {together} of {len(cases)} latencies at a time"
             )
-            context.mark(f"pace_{per_second}")
             found = []
             for number in range(0, len(cases), together):
                 found += _rate(context, cases[number : number + together], per_second)

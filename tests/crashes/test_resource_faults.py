@@ -353,13 +353,18 @@ def size(name):
     with open("/proc/self/status") as file:
         return next(int(line.split()[1]) << 10 for line in file if line.startswith(name))
 
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+def peak():
+    # On Linux ru_maxrss begins with the size of the process that started this one.
+    if sys.platform == "linux":
+        return size("VmHWM")
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+before = peak()
 if sys.platform == "linux":
     allowed = size("VmData") + order["allowed"]
     resource.setrlimit(resource.RLIMIT_DATA, (allowed, allowed))
 mirror.nightly()
-grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-print(grown * (1 if sys.platform == "darwin" else 1024))
+print(peak() - before)
 """
 
 

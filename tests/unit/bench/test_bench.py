@@ -1,6 +1,13 @@
 import json
+import subprocess
+import sys
+from pathlib import Path
 from types import SimpleNamespace
 
+import pytest
+
+from bench import __main__ as program
+from bench import machine
 from bench.context import QUICK, Sizes
 from bench.outcome import Line, Outcome, spread, text
 from bench.registry import SECTIONS
@@ -94,3 +101,84 @@ def test_the_simulators_limits_can_be_set_while_it_runs() -> None:
     answer = sim.handle(Request("POST", "/_sim/limits", [], {}, body))
     assert answer.status == 200
     assert (sim.limits.per_second, sim.limits.per_hour) == (8, 4800)
+
+
+ROOT = Path(__file__).resolve().parents[3]
+PEAK = "from bench.peak import peak_mb; print(peak_mb())"
+
+
+def test_a_child_of_a_large_process_is_as_large_as_it_is_itself() -> None:
+    large = f"""
+import subprocess, sys
+held = b"x" * (300 << 20)
+print(subprocess.run([sys.executable, "-c", {PEAK!r}], capture_output=True, check=True).stdout)
+"""
+    printed = subprocess.run(
+        [sys.executable, "-c", large], cwd=ROOT, capture_output=True, check=True, text=True
+    ).stdout
+    assert float(printed.strip().strip("b'\\n")) < 100
+
+
+def test_no_peak_is_taken_from_a_figure_that_a_child_inherits() -> None:
+    inherits = [
+        path.name
+        for path in (ROOT / "bench").rglob("*.py")
+        if "ru_maxrss" in path.read_text() and path.name != "peak.py"
+    ]
+    assert inherits == []
+
+
+def moment(cpu_percent: float) -> dict:
+    return {"at": "2026-11-30T00:00:00+00:00", "load_1m": 9.0, "cpu_percent": cpu_percent}
+
+
+@pytest.mark.parametrize(("before", "after", "marked"), [(1, 2, 0), (80, 2, 1), (2, 80, 1)])
+def test_what_was_measured_under_load_is_set_apart(before, after, marked) -> None:
+    load = machine.beside(moment(before), moment(after))
+    lines = program.marked(load, [Line("a", "1")])
+    assert load["under_load"] is bool(marked)
+    assert len(lines) == 1 + marked
+    assert str(lines[0]).startswith("UNDER LOAD" if marked else "a")
+
+
+def test_the_load_tells_of_processes_and_processors() -> None:
+    found = machine.moment()
+    assert found["processes"] > 0
+    assert found["running"] >= 0
+    assert 0 <= found["cpu_percent"] <= 100
+
+
+def test_each_section_has_a_process_of_its_own(tmp_path: Path) -> None:
+    output = tmp_path / "latest.json"
+    # The program that is started in place of the benchmark writes what its sections would.
+    stand_in = f"""
+import json, os, pathlib, sys
+output = pathlib.Path({str(output)!r})
+kept = json.loads(output.read_text()) if output.exists() else {{}}
+kept[sys.argv[-1]] = {{"machine": {{}}, "table": [], "process": os.getpid()}}
+output.write_text(json.dumps(kept))
+sys.exit(sys.argv[-1] == "memory")
+"""
+    lines = program.run(["load", "memory", "core"], [sys.executable, "-c", stand_in], output)
+    kept = json.loads(output.read_text())
+    assert kept["load"]["process"] != kept["core"]["process"]
+    for name in ("load", "core"):
+        assert set(kept[name]["load"]) == {"before", "after", "under_load"}
+    assert [line.met for line in lines if "failed" in line.what] == [False]
+
+
+def kept_results() -> dict:
+    return json.loads((ROOT / "bench" / "results" / "latest.json").read_text())
+
+
+def test_each_result_says_from_which_commit_and_when() -> None:
+    for name, result in kept_results().items():
+        assert result["machine"]["commit"], name
+        assert "load" in result or result["moment"]["at"], name
+
+
+def test_no_kept_peak_of_memory_is_that_of_another_world() -> None:
+    # A task that reads a million rows takes 91 MB.
+    core = kept_results()["core"]
+    assert core["rss_after_imports_mb"] < 150
+    assert core["rss_after_imports_mb"] <= core["rss_peak_mb"] < 250

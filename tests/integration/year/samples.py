@@ -1,0 +1,426 @@
+"""How often each statement of `include/sql` runs, and with what, in a network of 40,000 students.
+
+A statement that is not here fails the test: whoever adds one says how often it runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import Enum
+from typing import Any
+
+from psycopg import sql
+from psycopg.types.json import Jsonb
+
+from intra42.catalog import graph
+from intra42.catalog.model import Resource
+from intra42.statements import columns, compose, read, table
+from intra42.sync import absence, history
+from intra42.ui import figures
+
+
+class Often(Enum):
+    """How often a statement runs, and how long it may take then, in milliseconds."""
+
+    TASK = 100  # once or more in a task or a request of the page: in each page, in each transaction
+    NIGHT = 1000  # once a night and table, or when a person changes the settings
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One way to run a statement."""
+
+    often: Often
+    statement: sql.Composable
+    values: Mapping[str, Any]
+    label: str = ""
+
+
+NIGHTLY, TONIGHT = "intra42_nightly", "tonight"
+INCREMENTAL, QUARTER = "intra42_incremental", "this quarter hour"
+TONIGHT_SEQ = 10_541_000
+NOW = datetime.now(UTC)
+USERS = [60_000 + 4 * n for n in range(1, 40_000, 401)]
+BARE_USERS = list(range(50_001, 50_021))  # without rows, as erase_children leaves them
+ROWS = list(range(1, 40_000, 401))  # ids that every table of users' rows has
+CURSUS = [21, 1]
+CAMPUSES = [1, 12, 14]
+
+_COMMON: dict[str, Any] = {
+    "dag_id": NIGHTLY,
+    "run_id": TONIGHT,
+    "id": 600_000,
+    "task_id": "primary.users",
+    "map_index": -1,
+    "try_number": 1,
+    "resource": "users",
+    "status": "success",
+    "first_seq": TONIGHT_SEQ,
+    "seq": TONIGHT_SEQ + 500,
+    "from_seq": TONIGHT_SEQ - 100_000,
+    "now": NOW,
+    "since": NOW - timedelta(days=30),
+    "week_ago": NOW - timedelta(days=7),
+    "clock": NOW,
+    "checked_at": NOW,
+    "audited_at": NOW,
+    "deleted_at": NOW,
+    "synced_at": NOW,
+    "seen_at": NOW,
+    "watermark": NOW,
+    "window_from": NOW - timedelta(minutes=45),
+    "window_to": None,
+    "users": USERS,
+    "ids": ROWS,
+    "seqs": [TONIGHT_SEQ + 500] * len(ROWS),
+    "asked": [],
+    "being_counted": [],
+    "witnesses": 5,
+    "highest": 2_147_483_647,
+    "cursus": CURSUS,
+    "cursus_id": 21,
+    "campuses": CAMPUSES,
+    "all_cursus_ids": CURSUS,
+    "reason": "absent from two complete answers of one run",
+    "limit": 4000,  # rows the audit refetches of one table in a night
+}
+
+
+def of_page(resource: str) -> dict[str, Any]:
+    """Return the values that store one page of a table."""
+    own = {"resource": resource, "answer_seqs": "{10542001}", "answer_dates": [NOW]}
+    return _COMMON | own | {"anonymised": [], "reread_seq": None}
+
+
+def plain(often: Often, **values: Any) -> Callable[[str], Iterator[Sample]]:
+    """Return the sample of a statement without parts."""
+
+    def samples(name: str) -> Iterator[Sample]:
+        yield Sample(often, read(name), _COMMON | values)
+
+    return samples
+
+
+def each(
+    often: Often,
+    resources: Sequence[Resource] | None = None,
+    parts: Callable[[Resource], Mapping[str, sql.Composable]] = lambda r: {"target": table(r.name)},
+    **values: Any,
+) -> Callable[[str], Iterator[Sample]]:
+    """Return the samples of a statement that is composed for each of some tables."""
+
+    def samples(name: str) -> Iterator[Sample]:
+        for resource in graph.children_of_users() if resources is None else resources:
+            statement = compose(name, **parts(resource))
+            own = {"resource": resource.name, "target": f"intra42.{resource.name}"}
+            yield Sample(often, statement, _COMMON | own | values, resource.name)
+
+    return samples
+
+
+def of_tables(often: Often, *names: str, **values: Any) -> Callable[[str], Iterator[Sample]]:
+    """Return the samples of a statement that is told the table as a value."""
+
+    def samples(name: str) -> Iterator[Sample]:
+        for resource in names or [r.name for r in graph.children_of_users()]:
+            yield Sample(often, read(name), _COMMON | values | {"resource": resource}, resource)
+
+    return samples
+
+
+def both(*several: Callable[[str], Iterator[Sample]]) -> Callable[[str], Iterator[Sample]]:
+    """Return the samples of all of these."""
+
+    def samples(name: str) -> Iterator[Sample]:
+        for one in several:
+            yield from one(name)
+
+    return samples
+
+
+def mirrored(resource: Resource) -> Mapping[str, sql.Composable]:
+    cursus = "cursus_id" in resource.column_names
+    column = sql.Identifier("mine", "cursus_id") if cursus else sql.NULL
+    return {"target": table(resource.name), "cursus": column}
+
+
+def hashed(prefix: str | None = None) -> Callable[[Resource], Mapping[str, sql.Composable]]:
+    return lambda r: {"target": table(r.name), "columns": columns(("email", "phone"), prefix)}
+
+
+ALL_USERS = graph.get("users")
+LINKS = {
+    "target": table("campus_projects"),
+    "own": sql.Identifier("project_id"),
+    "other": sql.Identifier("campus_id"),
+}
+TASK, NIGHT = Often.TASK, Often.NIGHT
+
+# Parts of others, which are rendered into them.
+PARTS = {
+    "load/answer",
+    "load/fresh",
+    "load/guard_embedded",
+    "load/guard_later_request",
+    "load/guard_listing",
+    "derive/for_achievements_users",
+    "derive/for_coalitions_users",
+    "derive/for_projects_users",
+    "derive/for_users",
+}
+# Rendered by the functions that load a page, and run against a stage with rows in it.
+STAGED = {
+    "load/insert",
+    "load/merge",
+    "load/verify",
+    "load/shown",
+    "load/empty_stage",
+    "load/note_anonymised",
+}
+# Nothing to explain: no plan is made for them.
+UTILITIES = {
+    "api/notice_lost_client",
+    "load/copy",
+    "load/stage",
+    "state/create_schema",
+    "state/in_utc",
+    "state/lock_timeout",
+}
+
+_queue = {"all_dags": True, "only_run": None, "reader": "", "first_user": 60_004, "part": 0}
+_span = {"after": 0, "up_to": 100_000, "columns": ["email", "phone"]}
+_api = {
+    "application": "application",
+    "per_second": 8,
+    "per_hour": 1200,
+    "bulk": True,
+    "max_wait_s": 60,
+    "run_id": 600_000,
+    "now": None,
+    "api_now": NOW,
+    "seconds": 1.0,
+    "sent_at": NOW,
+    "late_s": 0.2,
+    "token": b"token",
+}
+_page = {
+    "nightly": NIGHTLY,
+    "incremental": INCREMENTAL,
+    "dags": [NIGHTLY, INCREMENTAL],
+    "span": figures.SPANS["month"].length,
+    "bucket": figures.SPANS["month"].bucket,
+    "dag_id": None,
+    "limit": 200,
+    "edges": [0, 60, 3600],
+    "timeout_ms": "10000",
+    "tables": list(graph.tables()),
+    "groups": ["primary"] * len(list(graph.tables())),
+    "tasks": [f"primary.{name}" for name in graph.tables()],
+}
+
+SAMPLES: dict[str, Callable[[str], Iterator[Sample]]] = {
+    "absence/buried": of_tables(TASK),
+    "absence/delete": each(TASK, parts=absence._parts),
+    "absence/lately_deleted": each(TASK, parts=absence._parts),
+    "absence/lock": plain(TASK),
+    "absence/witness": each(TASK),
+    **{
+        f"api/{name}": plain(TASK, **_api)
+        for name in (
+            "announced",
+            "learn",
+            "pause",
+            "reserve",
+            "send",
+            "sent_late",
+            "token_forget",
+            "token_lock",
+            "token_read",
+            "token_write",
+        )
+    },
+    "audit/expected_students": both(plain(NIGHT), plain(NIGHT, campuses=None)),
+    "audit/mark": of_tables(TASK),
+    "audit/mark_read": each(TASK),
+    "audit/mirrored": each(TASK, parts=mirrored),
+    "audit/next_users": of_tables(TASK),
+    "audit/oldest_checks": each(NIGHT, turn=3),
+    "audit/parked": each(TASK, users=list(map(str, USERS))),
+    "audit/progress": of_tables(NIGHT),
+    "derive/from_campus_users": both(plain(TASK, ids=USERS), plain(NIGHT, ids=None)),
+    "derive/from_coalitions": both(plain(TASK, ids=ROWS[:5]), plain(NIGHT, ids=None)),
+    "derive/from_cursus_users": both(plain(TASK, ids=USERS), plain(NIGHT, ids=None)),
+    "erasure/erase_children": each(NIGHT, users=USERS[:20]),
+    "erasure/erase_users": plain(NIGHT, users=BARE_USERS),
+    "erasure/forget_vanished": plain(NIGHT),
+    "erasure/lately_erased": plain(NIGHT),
+    "erasure/note_vanished": plain(NIGHT),
+    "erasure/scrub_anonymised": plain(NIGHT),
+    "erasure/vanished": plain(NIGHT),
+    "hashing/declare": plain(NIGHT, fingerprint="f", resources=["users"], columns=["email"]),
+    "hashing/declared": plain(TASK),
+    "hashing/end_reread": plain(NIGHT),
+    "hashing/hold": plain(TASK),
+    "hashing/lock": plain(TASK),
+    "hashing/lock_rewriting": plain(NIGHT),
+    "hashing/next_graves": plain(NIGHT, **_span),
+    "hashing/next_rows": each(NIGHT, [ALL_USERS], hashed(), **_span),
+    "hashing/parked": plain(NIGHT),
+    "hashing/progress": plain(NIGHT, **_span),
+    "hashing/rewrite_graves": plain(
+        NIGHT, rows=Jsonb([{"number": n, "values": {"email": "x"}} for n in ROWS])
+    ),
+    "hashing/rewrite_parked": plain(
+        NIGHT, rows=Jsonb([{"number": n, "payload": {}, "fingerprint": str(n)} for n in ROWS])
+    ),
+    "hashing/rewrite_rows": each(
+        NIGHT,
+        [ALL_USERS],
+        lambda r: {
+            "target": table(r.name),
+            "assignments": sql.SQL("email = hashed.email"),
+            "definitions": sql.SQL("email text"),
+        },
+        rows=Jsonb([{"id": n, "email": "x"} for n in USERS]),
+    ),
+    "hashing/to_reread": plain(TASK),
+    "hashing/unread": each(NIGHT, [ALL_USERS], hashed("mine")),
+    "hashing/unwritten": plain(TASK),
+    "load/add_links": each(
+        TASK, [ALL_USERS], lambda r: LINKS, own_ids=ROWS[:5] * 2, other_ids=list(range(1, 11))
+    ),
+    "load/existing": each(TASK, graph.RESOURCES),
+    "load/forget_parked": of_tables(TASK, "users", ids=[3_000_001]),
+    "load/highest": each(TASK, graph.RESOURCES),
+    "load/mark_embedded": each(
+        TASK,
+        [graph.get("project_sessions")],
+        lambda r: {"target": table(r.name), "owner": sql.Identifier(str(r.owner))},
+        seen=ROWS,
+        owners=ROWS[:5],
+    ),
+    "load/mark_listed": each(
+        NIGHT, [graph.get(n) for n in ("projects", "achievements")], seen=ROWS, partial=False
+    ),
+    "load/park": plain(TASK, fingerprint="3000001", payload=Jsonb({"id": 3_000_001}), id=3_000_001),
+    "load/parked_due": of_tables(TASK),
+    "load/remove_links": each(
+        TASK, [ALL_USERS], lambda r: LINKS, owners=ROWS[:5], own_ids=ROWS[:5], other_ids=ROWS[:5]
+    ),
+    "load/seen_by": of_tables(TASK, *(r.name for r in graph.RESOURCES)),
+    "load/stubs": each(TASK, [graph.get("projects")], ids=[1, 2, 9_000_000]),
+    "load/unlisted": each(NIGHT, [graph.get("projects")], seen=ROWS),
+    **{
+        f"page/{name}": plain(TASK, **_page)
+        for name in (
+            "activity",
+            "audit",
+            "freshness",
+            "has_schema",
+            "levels",
+            "levels_summary",
+            "limits",
+            "parked",
+            "quota",
+            "runs",
+            "tombstone_count",
+            "tombstones",
+        )
+    },
+    "reference/achievement_counts": plain(TASK),
+    "reference/achievements_of_campuses": plain(TASK),
+    "reference/remember_total": plain(TASK, path="/v2/achievements", total=1),
+    "reference/total": plain(TASK, path="/v2/achievements"),
+    "refresh/add_chunk": plain(TASK, chunk=900),
+    "refresh/chunks": plain(TASK, chunks=[1, 2, 3, 4]),
+    "refresh/end_chunk": plain(TASK, chunk=900, absent=[1]),
+    "refresh/end_requests": plain(TASK),
+    "refresh/forget_chunks": plain(TASK),
+    "refresh/ongoing": plain(TASK, since=NOW, dag_id=INCREMENTAL),
+    "refresh/outcome": plain(TASK, run_id="nightly 1"),
+    "refresh/plan_requests": plain(TASK),
+    "refresh/request": plain(TASK),
+    "refresh/staleness": plain(TASK),
+    "scope/all_users": plain(TASK),
+    "scope/campus_names": plain(TASK),
+    "scope/outsiders": plain(TASK, ids=list(range(300_001, 300_101))),
+    "scope/queue_unseen_users": plain(NIGHT),
+    "scope/remember_outsiders": plain(TASK, ids=list(range(300_001, 300_101))),
+    "scope/strays": plain(NIGHT),
+    "scope/user_seen": plain(TASK),
+    "state/advance_sequences": both(plain(TASK, whole=False), plain(NIGHT, whole=True)),
+    "state/begin_job": plain(TASK, kind="window", scopes=["all/21"], moves=True),
+    "state/begin_ledger": plain(TASK),
+    "state/begin_leg": plain(
+        TASK, job_id=1, path="/v2/users", params=Jsonb({}), scopes=["all/21"], after=0
+    ),
+    "state/begin_migration": plain(TASK, name="x"),
+    "state/begun_chunk": of_tables(TASK, **_queue),
+    "state/drop_idle_ledger": plain(TASK),
+    "state/drop_legs": plain(TASK, job_id=1, wanted=["all/21"]),
+    "state/end_ledger": plain(TASK),
+    "state/enqueue": plain(TASK, resources=["projects_users"]),
+    "state/enqueue_all": of_tables(NIGHT),
+    "state/finish_job": plain(TASK, job_id=1),
+    "state/finish_users": of_tables(TASK, **_queue),
+    "state/heard": plain(TASK),
+    "state/introduce": plain(TASK, loads=True),
+    "state/job_outcome": plain(TASK, job_id=1),
+    "state/latest_clock": plain(TASK),
+    "state/leave_out_entered": plain(NIGHT),
+    "state/lock": plain(TASK, name="x"),
+    "state/lock_migrations": plain(TASK),
+    "state/move_leg": plain(TASK, job_id=1, number=1, after=1, page=1, done=False, answered=True),
+    "state/move_users": plain(TASK, **_queue, after=1),
+    "state/move_waiting_jobs": of_tables(TASK, answered=True),
+    "state/move_watermark": of_tables(TASK, scopes=["1/21", "2/21"]),
+    "state/next_leg": plain(TASK, job_id=1, being_read=[]),
+    "state/next_users": each(
+        TASK,
+        [ALL_USERS, *graph.children_of_users()],
+        lambda r: {"target": table(r.name), "owner": history._owner(r)},
+        **_queue,
+        behind=0,
+        being_read=[],
+    ),
+    "state/open_run": plain(TASK),
+    "state/opened_lately": plain(TASK),
+    "state/prune": plain(NIGHT, batch=10_000),
+    "state/queued": of_tables(TASK, **_queue),
+    "state/resumed_ledger": plain(TASK),
+    "state/run_start": plain(TASK),
+    "state/save_ledger": plain(
+        TASK,
+        agreed=True,
+        last_seq=TONIGHT_SEQ,
+        bytes=1,
+        retries_429=0,
+        tables=["users"],
+        tables_inserted=[1],
+        tables_updated=[1],
+        tables_deleted=[1],
+        pages=1,
+        records=1,
+        inserted=1,
+        updated=1,
+        unchanged=1,
+        deleted=1,
+        parked=1,
+    ),
+    "state/try_lock": plain(TASK, name="x"),
+    "state/unfinished_jobs": of_tables(TASK, explicit=False),
+    "state/untold": both(
+        plain(TASK, also=[], dag_id=INCREMENTAL, run_id=QUARTER),
+        plain(
+            TASK,
+            also=["refresh_ongoing.refetch", "refresh_ongoing.plan"],
+            dag_id=INCREMENTAL,
+            run_id=QUARTER,
+            task_id="refresh_ongoing.delete_missing",
+        ),
+    ),
+    "state/watermark_before": of_tables(TASK, scopes=["1/21"]),
+    "state/watermarks": of_tables(TASK, scopes=["1/21"], dags=[NIGHTLY]),
+}
