@@ -150,7 +150,29 @@ def hashed(prefix: str | None = None) -> Callable[[Resource], Mapping[str, sql.C
     return lambda r: {"target": table(r.name), "columns": columns(("email", "phone"), prefix)}
 
 
+def doomed(resource: Resource) -> Mapping[str, sql.Composable]:
+    """Return the parts of the statements that delete, and count what may be deleted."""
+    cursus = "cursus_id" if resource.scope_cursus is not None else None
+    return {
+        "target": table(resource.name),
+        "cursus": absence._cursus(resource),
+        "cursus_id": sql.SQL(f"e.{cursus}" if cursus else "null::bigint"),
+        "of_cursus": sql.SQL(
+            "and e.cursus_id is not distinct from %(cursus_id)s" if cursus else ""
+        ),
+    }
+
+
+def owned(owner: str) -> Callable[[Resource], Mapping[str, sql.Composable]]:
+    return lambda r: {
+        "target": table(r.name),
+        "owner": sql.Identifier(owner),
+        "shown": sql.SQL(""),
+    }
+
+
 ALL_USERS = graph.get("users")
+USER_ID = sql.Identifier("user_id")
 LINKS = {
     "target": table("campus_projects"),
     "own": sql.Identifier("project_id"),
@@ -187,7 +209,11 @@ UTILITIES = {
     "state/create_schema",
     "state/in_utc",
     "state/lock_timeout",
+    "warehouse/encoding",
+    "warehouse/listen",
 }
+# What a connection begins with, several statements at once, and reads no table for.
+UTILITIES |= {"warehouse/resume", "warehouse/session", "warehouse/settings"}
 
 _queue = {"all_dags": True, "only_run": None, "reader": "", "first_user": 60_004, "part": 0}
 _span = {"after": 0, "up_to": 100_000, "columns": ["email", "phone"]}
@@ -204,6 +230,15 @@ _api = {
     "sent_at": NOW,
     "late_s": 0.2,
     "token": b"token",
+}
+_guard = {"day": NOW - timedelta(days=1), "week": NOW - timedelta(days=7)}
+_seen = {"first_seqs": [TONIGHT_SEQ + 500] * len(ROWS)}
+_settings = {
+    "resources": ["users", "projects_users"],
+    "scopes": ["all/21", "all/21"],
+    "variable": "intra42_config",
+    "used": Jsonb({"campus_ids": [1]}),
+    "scope_changed": False,
 }
 _page = {
     "nightly": NIGHTLY,
@@ -222,40 +257,58 @@ _page = {
 
 SAMPLES: dict[str, Callable[[str], Iterator[Sample]]] = {
     "absence/buried": of_tables(TASK),
-    "absence/delete": each(TASK, parts=absence._parts),
-    "absence/lately_deleted": each(TASK, parts=absence._parts),
+    "absence/delete": each(TASK, parts=doomed),
+    "absence/hold": each(TASK),
+    "absence/lately_deleted": each(TASK, parts=doomed, **_guard),
     "absence/lock": plain(TASK),
-    "absence/witness": each(TASK),
+    "absence/rows_of_scope": each(TASK, parts=doomed, campus_id=1, enough=2_000),
+    "absence/seen_since": both(
+        each(TASK, parts=owned("id"), **_seen), each(TASK, parts=owned("user_id"), **_seen)
+    ),
+    "absence/witness": both(
+        each(TASK, parts=owned("id")),
+        each(TASK, parts=owned("user_id")),
+        each(TASK, [ALL_USERS], owned("id")),
+    ),
     **{
         f"api/{name}": plain(TASK, **_api)
         for name in (
             "announced",
             "learn",
+            "limits",
             "pause",
             "reserve",
             "send",
             "sent_late",
             "token_forget",
             "token_lock",
+            "token_patience",
             "token_read",
             "token_write",
         )
     },
-    "audit/expected_students": both(plain(NIGHT), plain(NIGHT, campuses=None)),
+    "audit/expected_students": both(plain(NIGHT, after=0), plain(NIGHT, campuses=None, after=0)),
     "audit/mark": of_tables(TASK),
     "audit/mark_read": each(TASK),
-    "audit/mirrored": each(TASK, parts=mirrored),
-    "audit/next_users": of_tables(TASK),
+    "audit/mirrored": each(TASK, parts=mirrored, after=0),
+    "audit/move_position": plain(TASK, listing="/v2/cursus/21/users", after=1, moved_at=NOW),
+    "audit/next_users": of_tables(NIGHT, most=8_000),
     "audit/oldest_checks": each(NIGHT, turn=3),
-    "audit/parked": each(TASK, users=list(map(str, USERS))),
+    "audit/parked": of_tables(TASK, users=list(map(str, USERS)), after=0),
+    "audit/parked_users": plain(TASK, ids=list(map(str, USERS))),
+    "audit/position": plain(TASK, listing="/v2/cursus/21/users"),
     "audit/progress": of_tables(NIGHT),
+    "audit/purge_parked": plain(NIGHT, tables=[r.name for r in graph.children_of_users()]),
     "derive/from_campus_users": both(plain(TASK, ids=USERS), plain(NIGHT, ids=None)),
     "derive/from_coalitions": both(plain(TASK, ids=ROWS[:5]), plain(NIGHT, ids=None)),
     "derive/from_cursus_users": both(plain(TASK, ids=USERS), plain(NIGHT, ids=None)),
     "erasure/erase_children": each(NIGHT, users=USERS[:20]),
     "erasure/erase_users": plain(NIGHT, users=BARE_USERS),
     "erasure/forget_vanished": plain(NIGHT),
-    "erasure/lately_erased": plain(NIGHT),
+    "erasure/hold": plain(TASK, users=USERS[:20]),
+    "erasure/hold_children": each(TASK, users=USERS[:20]),
+    "erasure/knows_any": each(TASK),
+    "erasure/lately_erased": plain(NIGHT, **_guard),
     "erasure/note_vanished": plain(NIGHT),
     "erasure/scrub_anonymised": plain(NIGHT),
     "erasure/vanished": plain(NIGHT),
@@ -289,11 +342,19 @@ SAMPLES: dict[str, Callable[[str], Iterator[Sample]]] = {
     "hashing/unread": each(NIGHT, [ALL_USERS], hashed("mine")),
     "hashing/unwritten": plain(TASK),
     "load/add_links": each(
-        TASK, [ALL_USERS], lambda r: LINKS, own_ids=ROWS[:5] * 2, other_ids=list(range(1, 11))
+        TASK,
+        [ALL_USERS],
+        lambda r: LINKS,
+        own_ids=ROWS[:5] * 2,
+        other_ids=list(range(1, 11)),
+        other="campus_id",
     ),
     "load/existing": each(TASK, graph.RESOURCES),
-    "load/forget_parked": of_tables(TASK, "users", ids=[3_000_001]),
+    "load/forget_parked": of_tables(TASK, "users", ids=[3_000_001], first_seqs=[TONIGHT_SEQ]),
     "load/highest": each(TASK, graph.RESOURCES),
+    "load/lacking_links": each(
+        TASK, [ALL_USERS], lambda r: LINKS, owners=ROWS[:5], own_ids=ROWS[:5], other_ids=ROWS[:5]
+    ),
     "load/mark_embedded": each(
         TASK,
         [graph.get("project_sessions")],
@@ -311,6 +372,7 @@ SAMPLES: dict[str, Callable[[str], Iterator[Sample]]] = {
     ),
     "load/seen_by": of_tables(TASK, *(r.name for r in graph.RESOURCES)),
     "load/stubs": each(TASK, [graph.get("projects")], ids=[1, 2, 9_000_000]),
+    "load/unpark": of_tables(TASK, ids=[3_000_001]),
     "load/unlisted": each(NIGHT, [graph.get("projects")], seen=ROWS),
     **{
         f"page/{name}": plain(TASK, **_page)
@@ -325,17 +387,31 @@ SAMPLES: dict[str, Callable[[str], Iterator[Sample]]] = {
             "parked",
             "quota",
             "runs",
+            "sizes",
             "tombstone_count",
             "tombstones",
         )
     },
+    # A table of a network is estimated instead.
+    "page/count": each(
+        TASK,
+        [graph.get(name) for name in ("users", "campus_users")],
+        lambda r: {"table": table(r.name), "label": sql.Literal(r.name)},
+    ),
+    "purge/rows": each(NIGHT, parts=lambda r: {"target": table(r.name), "key": USER_ID}),
+    "purge/rows_outside": each(
+        NIGHT, [graph.get(name) for name in ("cursus_users", "projects_users")], users=BARE_USERS
+    ),
+    "purge/unfinished": plain(NIGHT),
+    "purge/users": plain(NIGHT, users=BARE_USERS),
+    "purge/users_outside": plain(NIGHT),
     "reference/achievement_counts": plain(TASK),
     "reference/achievements_of_campuses": plain(TASK),
     "reference/remember_total": plain(TASK, path="/v2/achievements", total=1),
     "reference/total": plain(TASK, path="/v2/achievements"),
     "refresh/add_chunk": plain(TASK, chunk=900),
     "refresh/chunks": plain(TASK, chunks=[1, 2, 3, 4]),
-    "refresh/end_chunk": plain(TASK, chunk=900, absent=[1]),
+    "refresh/end_chunk": plain(TASK, chunk=900, absent=[1], absent_seqs=[1]),
     "refresh/end_requests": plain(TASK),
     "refresh/forget_chunks": plain(TASK),
     "refresh/ongoing": plain(TASK, since=NOW, dag_id=INCREMENTAL),
@@ -349,7 +425,18 @@ SAMPLES: dict[str, Callable[[str], Iterator[Sample]]] = {
     "scope/queue_unseen_users": plain(NIGHT),
     "scope/remember_outsiders": plain(TASK, ids=list(range(300_001, 300_101))),
     "scope/strays": plain(NIGHT),
-    "scope/user_seen": plain(TASK),
+    **{
+        f"settings/{name}": plain(TASK, **_settings)
+        for name in (
+            "forget_jobs",
+            "forget_legs",
+            "forget_watermarks",
+            "found",
+            "narrow_jobs",
+            "narrow_legs",
+            "remember",
+        )
+    },
     "state/advance_sequences": both(plain(TASK, whole=False), plain(NIGHT, whole=True)),
     "state/begin_job": plain(TASK, kind="window", scopes=["all/21"], moves=True),
     "state/begin_ledger": plain(TASK),
@@ -362,7 +449,7 @@ SAMPLES: dict[str, Callable[[str], Iterator[Sample]]] = {
     "state/drop_legs": plain(TASK, job_id=1, wanted=["all/21"]),
     "state/end_ledger": plain(TASK),
     "state/enqueue": plain(TASK, resources=["projects_users"]),
-    "state/enqueue_all": of_tables(NIGHT),
+    "state/enqueue_all": of_tables(NIGHT, strays_of=CAMPUSES),
     "state/finish_job": plain(TASK, job_id=1),
     "state/finish_users": of_tables(TASK, **_queue),
     "state/heard": plain(TASK),
@@ -421,6 +508,10 @@ SAMPLES: dict[str, Callable[[str], Iterator[Sample]]] = {
             task_id="refresh_ongoing.delete_missing",
         ),
     ),
+    "state/migrations": plain(TASK),
     "state/watermark_before": of_tables(TASK, scopes=["1/21"]),
     "state/watermarks": of_tables(TASK, scopes=["1/21"], dags=[NIGHTLY]),
+    "warehouse/notify": plain(TASK, channel="x"),
+    "warehouse/patience": plain(TASK),
+    "warehouse/whose": plain(TASK),
 }
