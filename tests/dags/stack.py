@@ -140,7 +140,7 @@ class Stack:
         xcoms = {}
         for instance in done.get_task_instances():
             tasks.setdefault(instance.task_id, []).append(instance)
-            if instance.state == "success":
+            if instance.state == "success" and instance.operator != "EmptyOperator":
                 value = instance.xcom_pull(
                     task_ids=instance.task_id, map_indexes=instance.map_index
                 )
