@@ -25,9 +25,9 @@ def state(mirror):
     )
 
 
-def task(mirror, name, step):
+def task(mirror, name, step, run_id="first"):
     """Run `step` with a reader of the table `name`, as a task of a nightly run."""
-    who = Identity(dag_id=NIGHTLY, run_id="first", task_id=f"primary.{name}")
+    who = Identity(dag_id=NIGHTLY, run_id=run_id, task_id=f"primary.{name}")
     return mirror.task(who, {}, name, lambda work: step(Reader(work, graph.get(name))))
 
 

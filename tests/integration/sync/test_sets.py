@@ -35,11 +35,18 @@ def nights(mirror, count):
         mirror.nightly()
 
 
+def neighbours():
+    """The town with a student of a third campus, of whom nothing has changed lately."""
+    sim = worlds.town()
+    worlds.person(sim, 305, 3)
+    sim.clock.advance(hours=24)
+    return sim
+
+
 def test_a_hidden_account_does_not_make_up_for_a_missing_student(loaded):
     """The campus of the settings is taken out, and comes back with its old watermark."""
-    mirror = loaded(worlds.town, campus_ids=[1, 2])
+    mirror = loaded(neighbours, campus_ids=[1, 2])
     world = mirror.sim.world
-    worlds.person(mirror.sim, 305, 3)
     nights(mirror, 1)
     mirror.config["campus_ids"] = [1]
     nights(mirror, 1)
@@ -216,13 +223,19 @@ def test_many_differences_of_one_table_leave_the_others_their_turn(loaded):
 
 def test_the_audit_of_an_attempt_after_a_wait_has_what_the_one_before_left(town):
     """Requests before the wait are spent."""
-    town.config["nightly_audit_requests"] = 6
 
-    def waited(reader):
-        reader.work.requests_before = 5
-        audit(reader.work)
-        return reader.work.client.usage.requests
+    def waited(spent):
+        def step(reader):
+            reader.work.requests_before = spent
+            audit(reader.work)
+            return reader.work.client.usage.requests
+
+        return step
 
     town.sim.clock.advance(hours=24)
-    town.nightly()
-    assert task(town, "users", waited) <= 2
+    # Nothing was audited by this run yet.
+    town.config["nightly_audit_requests"] = 0
+    run_id = town.nightly()
+    town.config["nightly_audit_requests"] = 6
+    assert task(town, "users", waited(6), run_id=run_id) == 0
+    assert task(town, "users", waited(0), run_id=run_id) > 0
