@@ -82,7 +82,7 @@ class Night:
             # Not below a folder of ours: the path of a socket must be short.
             folder = Path(stack.enter_context(TemporaryDirectory(prefix="intra42-network-")))
             folder.chmod(0o755)
-            postgres = Postgres(folder / "data")
+            postgres = Postgres(folder / "data", closed=True)
             stack.callback(postgres.stop, "immediate")
             postgres.start()
             _hasten(postgres)

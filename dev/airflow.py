@@ -258,7 +258,7 @@ class AirflowStack:
             if left_over := self.processes.stop():
                 self._say(f"stopped what an earlier start left behind: {', '.join(left_over)}")
             self.keys = AirflowSecrets.load_or_generate(self.state / "secrets.json")
-            self._postgres = Postgres(data)
+            self._postgres = Postgres(data, closed=True)
             self._postgres.start()
             for database in (METADATA_DATABASE, WAREHOUSE_DATABASE):
                 self._postgres.ensure_database(database)

@@ -148,7 +148,10 @@ class Postgres:
     by PostgreSQL's user alone), for as long as `folder` exists.
     """
 
-    def __init__(self, folder: Path, *, port: int | None = None, version: int = 18) -> None:
+    def __init__(
+        self, folder: Path, *, port: int | None = None, version: int = 18, closed: bool = False
+    ) -> None:
+        self._closed = closed
         self.folder = folder.resolve()
         self.port = port or free_port()
         self._version = version
@@ -192,7 +195,7 @@ class Postgres:
             self.stop("immediate")
         else:
             (self.folder / "postmaster.pid").unlink(missing_ok=True)
-        if not self.password_file.exists():
+        if self._closed and not self.password_file.exists():
             self._close()
         try:
             self._start()
@@ -212,7 +215,14 @@ class Postgres:
         self._run(
             "initdb",
             # Nobody gets in before `_close` has set the password.
-            *("-D", str(self.folder), "-U", _SUPERUSER, "-A", "reject"),
+            *(
+                "-D",
+                str(self.folder),
+                "-U",
+                _SUPERUSER,
+                "-A",
+                "reject" if self._closed else "trust",
+            ),
             *("-E", "UTF8", "--locale=C", "-N"),
             *(builtin if self._version >= 17 else ()),
         )
@@ -294,6 +304,8 @@ class Postgres:
 
     def url(self, database: str = "postgres") -> str:
         """Return a libpq URL of `database`, password included: nothing to print."""
+        if not self._closed:
+            return f"postgresql://{_SUPERUSER}@127.0.0.1:{self.port}/{database}"
         password = self.password_file.read_text().rsplit(":", 1)[-1].strip()
         return f"postgresql://{_SUPERUSER}:{password}@127.0.0.1:{self.port}/{database}"
 
@@ -302,6 +314,8 @@ class Postgres:
 
         On a command line, every user of the machine sees it.
         """
+        if not self._closed:
+            return self.url(database)
         file = quote(str(self.password_file), safe="")
         return f"postgresql://{_SUPERUSER}@127.0.0.1:{self.port}/{database}?passfile={file}"
 

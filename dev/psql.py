@@ -48,7 +48,7 @@ def warehouse(state: Path) -> Iterator[str]:
         if port is None:
             message = "the demo is starting: try again in a moment"
             raise NoWarehouse(message) from None
-        yield Postgres(data, port=port).public_url(WAREHOUSE_DATABASE)
+        yield Postgres(data, port=port, closed=True).public_url(WAREHOUSE_DATABASE)
 
 
 def _say(line: str) -> None:

@@ -285,7 +285,7 @@ def migrated_database() -> Iterator[str]:
     """Start a PostgreSQL of our own, migrate a database in it, and yield its URL."""
     folder = Path(tempfile.mkdtemp(prefix="intra42-docs-"))
     folder.chmod(0o755)
-    server = Postgres(folder / "data")
+    server = Postgres(folder / "data", closed=True)
     try:
         server.start()
         server.ensure_database("documented")

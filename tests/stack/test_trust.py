@@ -109,7 +109,7 @@ def unreadable(folder: Path) -> list[str]:
 
 @pytest.mark.parametrize("version", [16, 18])
 def test_nobody_gets_into_a_server_without_its_password(public: Path, version: int) -> None:
-    server = Postgres(public / "data", version=version)
+    server = Postgres(public / "data", version=version, closed=True)
     server.start()
     try:
         assert len(password_of(server.url())) >= 32
@@ -124,20 +124,26 @@ def test_nobody_gets_into_a_server_without_its_password(public: Path, version: i
 
 
 @only_root
-def test_another_user_neither_connects_nor_reads_the_password(postgres: Postgres) -> None:
+def test_another_user_neither_connects_nor_reads_the_password(public: Path) -> None:
+    server = Postgres(public / "data", closed=True)
+    server.start()
+
     def connect() -> str:
         try:
-            psycopg.connect(postgres.public_url(), connect_timeout=10).close()
+            psycopg.connect(server.public_url(), connect_timeout=10).close()
         except psycopg.OperationalError as error:
             return str(error)
         return "in"
 
-    assert "no password supplied" in as_stranger(connect)
+    try:
+        assert "no password supplied" in as_stranger(connect)
+    finally:
+        server.stop("immediate")
     assert unreadable(postgres.folder) == []
 
 
 def test_a_server_of_before_gets_a_password_and_keeps_its_data(public: Path) -> None:
-    server = Postgres(public / "data")
+    server = Postgres(public / "data", closed=True)
     server._create()
     (server.folder / "pg_hba.conf").write_text("host all all 127.0.0.1/32 trust\n")
     server._start()
@@ -156,11 +162,11 @@ def test_a_server_of_before_gets_a_password_and_keeps_its_data(public: Path) -> 
 
 
 def test_a_server_keeps_its_password(public: Path) -> None:
-    server = Postgres(public / "data")
+    server = Postgres(public / "data", closed=True)
     server.start()
     before = password_of(server.url())
     server.stop()
-    again = Postgres(public / "data")
+    again = Postgres(public / "data", closed=True)
     again.start()
     try:
         assert password_of(again.url()) == before
@@ -184,7 +190,7 @@ def test_the_password_is_in_no_command_line_and_no_log(public: Path) -> None:
 
     watcher = threading.Thread(target=look)
     watcher.start()
-    server = Postgres(public / "data")
+    server = Postgres(public / "data", closed=True)
     try:
         server.start()
         server.ensure_database("warehouse")
@@ -317,7 +323,7 @@ def test_nobody_else_can_hold_up_the_start_of_a_server(
     public: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(embedded, "_PUBLIC", public)
-    Postgres(public / "data")
+    Postgres(public / "data", closed=True)
     lock = ["flock", "--nonblock", "--exclusive"]
     reachable = [str(public), *map(str, public.iterdir())]
     nobody = pwd.getpwnam("nobody")

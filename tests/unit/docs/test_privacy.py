@@ -81,7 +81,7 @@ def administer(block: str, database_url: str) -> None:
 def administered(postgres: Postgres, database_url: str) -> Iterator[str]:
     """The URL of a database whose administrator has made the roles."""
     administer("administrator", database_url)
-    password = psycopg.conninfo.conninfo_to_dict(database_url)["password"]
+    password = psycopg.conninfo.conninfo_to_dict(database_url).get("password")
     with psycopg.connect(database_url, autocommit=True) as connection:
         for role in ROLES:
             change = sql.SQL("alter role {} password {}")
