@@ -179,7 +179,7 @@ def store_lists(
     rows: Sequence[Row],
     inner: Sequence[Inner],
     answer: Any,
-    doubts: Doubts,
+    doubts: Doubts | None = None,
 ) -> Mapping[str, set[Pair]]:
     """Add the pairs and embedded rows of each row's fresh lists; an older answer changes none.
 
