@@ -195,10 +195,13 @@ def _hold(work: Work, users: Sequence[int]) -> None:
 
 
 def _seen_since(work: Work, first: Mapping[int, int]) -> set[int]:
-    """Return the accounts of whom anything was shown after the first proof that they are gone."""
+    """Return the accounts that any of the places showed after the first proof that they are gone.
+
+    Rows that only hold an account's id outlive it: memberships are shown of hidden accounts, too.
+    """
     seen = seen_since(work, "users", first)
-    for resource in graph.children_of_users():
-        seen |= seen_since(work, resource.name, first, owner="user_id")
+    for name in _NESTING:
+        seen |= seen_since(work, name, first, owner="user_id")
     return seen
 
 

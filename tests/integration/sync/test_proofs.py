@@ -85,20 +85,6 @@ def test_an_account_that_only_attempts_show_again_comes_back(town):
     assert graves(town, "users") == set()
 
 
-def test_an_account_of_which_any_row_was_shown_meanwhile_stays(town):
-    """The memberships of coalitions are read each night, after the users."""
-    world = town.sim.world
-    before = rows_of(town, 105)
-    world.hide("users", 105)
-    for name in ("cursus_users", "projects_users"):
-        for row_id in before[name]:
-            world.hide(name, row_id)
-    town.config["max_delete_rows"] = 100
-    town.nightly()
-    assert 105 in ids(town, "users")
-    assert rows_of(town, 105)["coalitions_users"] == before["coalitions_users"]
-
-
 def test_nobody_asks_for_the_rows_of_an_erased_account(town):
     rows = rows_of(town, 105)
     town.sim.world.delete_user(105)
