@@ -137,9 +137,9 @@ def test_another_user_neither_connects_nor_reads_the_password(public: Path) -> N
 
     try:
         assert "no password supplied" in as_stranger(connect)
+        assert unreadable(server.folder) == []
     finally:
         server.stop("immediate")
-    assert unreadable(postgres.folder) == []
 
 
 def test_a_server_of_before_gets_a_password_and_keeps_its_data(public: Path) -> None:
