@@ -94,7 +94,7 @@ def administered(postgres: Postgres, database_url: str) -> Iterator[str]:
 
 
 def url_of(role: str, database_url: str) -> str:
-    changed = re.sub(r"//\w+:", f"//{role}:", database_url)
+    changed = re.sub(r"//\w+(?=[:@])", f"//{role}", database_url)
     assert changed != database_url
     return changed
 
