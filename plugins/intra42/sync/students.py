@@ -37,6 +37,9 @@ def find_missing_students(work: Work, budget: int) -> None:
         listing = waiting.popleft()
         if listing.read():
             begun.append(listing)
+    if work.fetch("audit/just_listed"):
+        # This run has just read them whole: only who came meanwhile can be missing.
+        begun = [listing for listing in begun if listing.missing > 0]
     waiting = deque(sorted(begun, key=lambda listing: -listing.missing))
     while waiting and work.client.usage.requests < budget:
         listing = waiting.popleft()

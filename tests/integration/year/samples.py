@@ -288,6 +288,7 @@ SAMPLES: dict[str, Callable[[str], Iterator[Sample]]] = {
         )
     },
     "audit/expected_students": both(plain(NIGHT, after=0), plain(NIGHT, campuses=None, after=0)),
+    "audit/just_listed": plain(TASK),
     "audit/mark": of_tables(TASK),
     "audit/mark_read": each(TASK),
     "audit/mirrored": each(TASK, parts=mirrored, after=0),
