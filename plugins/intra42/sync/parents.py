@@ -212,7 +212,8 @@ def store_lists(
             if row.id in newest and isinstance(row.record.get(link.field), list)
         ]
         lacking[link.table] = set_links(work, link, owners, pairs, answer)
-        doubts.note(link.table, lacking[link.table], answer.seq)
+        if doubts is not None:
+            doubts.note(link.table, lacking[link.table], answer.seq)
     store_inner(work, inner, newest, answer)
     return lacking
 
