@@ -19,7 +19,6 @@ from intra42.config import Config, Request
 from intra42.statements import read
 from intra42.sync.hashing import Hashing
 from intra42.sync.page_log import PageLog
-from intra42.warehouse import wait_for
 
 log = logging.getLogger(__name__)
 
@@ -170,17 +169,20 @@ class Work:
         latest: datetime = self.fetch("state/latest_clock")[0][0]
         return latest
 
-    def fetch(self, name: str, **values: Any) -> list[tuple[Any, ...]]:
+    def fetch(self, name: str, /, **values: Any) -> list[tuple[Any, ...]]:
         """Run the query `name` and return its rows."""
         return self.connection.execute(read(name), {**self.names, **values}).fetchall()
 
-    def execute(self, name: str, **values: Any) -> int:
+    def execute(self, name: str, /, **values: Any) -> int:
         """Run the statement `name` and return how many rows it touched."""
         return self.connection.execute(read(name), {**self.names, **values}).rowcount
 
     def wait_for(self, lock: str, **values: Any) -> None:
         """Run the statement `lock`, which waits for other tasks."""
-        wait_for(self.connection, lock, **values)
+        with self.connection.transaction():
+            self.execute("warehouse/patience")
+            self.fetch(lock, **values)
+            self.execute("warehouse/resume")
 
     def commit(self, step: Callable[[], T]) -> T:
         """Run `step` in one transaction with the ledger; again if the database asks for it.
