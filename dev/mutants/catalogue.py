@@ -290,6 +290,7 @@ OURS = (
             Edit(
                 f"{_API}keyset.py",
                 "    reader = _Keyset(client, path, params, page_size, sortable, highest)\n",
+                "    listing = Listing(path, params)\n"
                 "    while True:\n"
                 '        paging = {"page[number]": str(number), "page[size]": str(page_size)}\n'
                 '        answer = client.get(path, {**params, "sort": "id", **paging})\n'
@@ -304,6 +305,7 @@ OURS = (
                 "            last_id=max(ids, default=after),\n"
                 "            remaining=rest,\n"
                 "            done=not rest,\n"
+                "            listing=listing,\n"
                 "        )\n"
                 "        if not rest:\n"
                 "            return\n"
@@ -521,9 +523,9 @@ OURS = (
         "the tombstones of an erased account keep its values",
         (
             Edit(
-                f"{_SQL}erasure/erase_users.sql",
-                "  set row = jsonb_build_object('id', t.id, 'user_id', gone.id)\n",
-                "  set row = t.row\n",
+                f"{_SQL}removal/users.sql",
+                "  set row = jsonb_build_object('id', t.id, 'user_id', gone.id), purged",
+                "  set row = t.row, purged",
             ),
         ),
         (f"{_AUDIT}test_an_account_that_is_gone_disappears_from_every_table",),

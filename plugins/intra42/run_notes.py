@@ -92,16 +92,7 @@ def _outcomes(session: Session, run: DagRun, ours: Mapping[str, str]) -> list[Ou
 
     query = (
         select(TaskInstance.task_id, TaskInstance.state, XComModel.value)
-        .outerjoin(
-            XComModel,
-            and_(
-                XComModel.dag_id == TaskInstance.dag_id,
-                XComModel.task_id == TaskInstance.task_id,
-                XComModel.run_id == TaskInstance.run_id,
-                XComModel.map_index == TaskInstance.map_index,
-                XComModel.key.in_(("return_value", FAILURE)),
-            ),
-        )
+        .outerjoin(*left_behind("return_value", FAILURE))
         .where(
             TaskInstance.dag_id == run.dag_id,
             TaskInstance.run_id == run.run_id,
@@ -120,6 +111,20 @@ def _outcomes(session: Session, run: DagRun, ours: Mapping[str, str]) -> list[Ou
         )
         for task_id, state, left in rows
     ]
+
+
+def left_behind(*keys: str) -> tuple[Any, Any]:
+    """Return what to join task instances with, and on what, to have what they left under `keys`."""
+    from airflow.models import TaskInstance
+    from airflow.models.xcom import XComModel
+
+    return XComModel, and_(
+        XComModel.dag_id == TaskInstance.dag_id,
+        XComModel.task_id == TaskInstance.task_id,
+        XComModel.run_id == TaskInstance.run_id,
+        XComModel.map_index == TaskInstance.map_index,
+        XComModel.key.in_(keys),
+    )
 
 
 def note_of(outcomes: Iterable[Outcome]) -> str:

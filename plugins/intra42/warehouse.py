@@ -138,13 +138,17 @@ def prove_own(connection: psycopg.Connection[Any], connect: Connect) -> None:
         raise ConfigError(_POOLED)
 
 
-def wait_for(connection: psycopg.Connection[Any], lock: str, **values: Any) -> None:
-    """Run the statement `lock`, which waits for others: at most 10 minutes, whatever the limits.
+@contextmanager
+def patient(connection: psycopg.Connection[Any]) -> Iterator[None]:
+    """Open a transaction for a statement that waits for others: 10 minutes, whatever the limits.
 
     Raises:
         psycopg.errors.LockNotAvailable: it waited in vain.
     """
-    _run(connection, "warehouse/patience", lock, "warehouse/resume", **values)
+    with connection.transaction():
+        connection.execute(read("warehouse/patience"))
+        yield
+        connection.execute(read("warehouse/resume"))
 
 
 @contextmanager
@@ -214,15 +218,10 @@ def _look_at_session(
 
 
 def _begin(connection: psycopg.Connection[Any], *names: str, **values: Any) -> tuple[Any, ...]:
-    """Run statements as the first ones; return the row of the last."""
+    """Run statements as the first ones, in one round trip; return the row of the last."""
     if connection.info.parameter_status("client_encoding") != "UTF8":
         # psycopg writes the values below in the encoding that the session has now.
         connection.execute(read("warehouse/encoding"))
-    return _run(connection, *names, **values)
-
-
-def _run(connection: psycopg.Connection[Any], *names: str, **values: Any) -> tuple[Any, ...]:
-    """Run several statements in one round trip and one transaction; return the row of the last."""
     with psycopg.ClientCursor(connection, row_factory=tuple_row) as cursor:
         cursor.execute(_SEPARATOR.join(map(read, names)), values)
         while cursor.nextset():

@@ -6,10 +6,8 @@ where t.resource = %(resource)s
   and t.restored_at is null
   and not t.purged
   and t.deleted_at >= %(since)s
-  and case
-    when t.resource = 'users' then t.reason = 'the account is no longer shown by the API'
-    else exists (
-      select 1 from intra42.users as u where u.id = (t.row ->> 'user_id')::bigint
-    )
-  end
+  and (
+    t.resource = 'users'
+    or exists (select 1 from intra42.users as u where u.id = (t.row ->> 'user_id')::bigint)
+  )
 order by t.id

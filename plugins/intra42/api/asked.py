@@ -48,8 +48,9 @@ def refuse_foreign(page: Page, name: str, foreign: int) -> None:
         FilterIgnored: those are most of the page.
     """
     if foreign * 2 > len(page.records):
-        label = describe("GET", page.path, page.asked)
-        raise _error(label, name, foreign, len(page.asked[name].split(",")), page.answer)
+        asked = page.listing.asked
+        label = describe("GET", page.listing.path, asked)
+        raise _error(label, name, foreign, len(asked[name].split(",")), page.answer)
 
 
 def _error(label: str, name: str, foreign: int, values: int, answer: Answer) -> FilterIgnored:

@@ -217,13 +217,12 @@ class IntraClient:
             params=call.params,
             sent=self._limiter.sent if counted else None,
         )
-        if reply.status == HTTPStatus.OK:
-            reply = self.clock.corrected(reply)
         with self._counting:
             self.usage.bytes += len(reply.body)
             # Quick to rise and slow to fall: too few requests under way cost time, too many none.
             self.latency_s = max(reply.elapsed_s, 0.8 * self.latency_s + 0.2 * reply.elapsed_s)
             if reply.status == HTTPStatus.OK:
+                reply = self.clock.corrected(reply)
                 self.last_date = read_date(reply.headers) or self.last_date
         if counted:
             self._limiter.learn(reply.headers)

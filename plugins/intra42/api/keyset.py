@@ -93,9 +93,7 @@ class _Keyset:
     ) -> None:
         self._highest = highest
         self._client = client
-        self._path = path
-        self._listing = Listing(path)
-        self._params = {**params, "sort": "id"} if sortable else dict(params)
+        self._listing = Listing(path, {**params, "sort": "id"} if sortable else dict(params))
         self._size = PageSize(page_size)
         self._witnesses: list[int] = []
         self._label = describe("GET", path, params)
@@ -135,8 +133,6 @@ class _Keyset:
             remaining=remaining,
             done=done,
             listing=self._listing,
-            path=self._path,
-            asked=self._params,
         )
 
     def _witnessed(self, after: int, first: Answer, expected: int, *, resumed: bool) -> Answer:
@@ -185,12 +181,12 @@ class _Keyset:
         """Ask once; a second timeout in a row halves the page size for good, down to 10."""
         while True:
             params = {
-                **self._params,
+                **self._listing.asked,
                 "range[id]": f"{lowest},{self._highest}",
                 "page[size]": str(self._size.records),
             }
             try:
-                return self._client.get(self._path, params, timeouts=self._size.timeouts)
+                return self._client.get(self._listing.path, params, timeouts=self._size.timeouts)
             except ApiTimeout as error:
                 self._size.halve(error)
                 log.warning("%s; asking for %d records a page now", error, self._size.records)
@@ -211,7 +207,7 @@ class _Keyset:
                 "the endpoint ignores range[id]"
             )
             return RangeIgnored(message)
-        ignored = ignored_filter(self._label, self._params, answer)
+        ignored = ignored_filter(self._label, self._listing.asked, answer)
         if ignored:
             return ignored
         # A row that comes twice hides another one.

@@ -68,9 +68,7 @@ class _Numbered:
         self, client: IntraClient, path: str, params: Mapping[str, str], page_size: int
     ) -> None:
         self._client = client
-        self._path = path
-        self._listing = Listing(path)
-        self._params = params
+        self._listing = Listing(path, params)
         self._size = PageSize(page_size)
         self._label = describe("GET", path, params)
         self.verdict = ""
@@ -102,8 +100,6 @@ class _Numbered:
                 remaining=remaining,
                 done=not remaining and complete,
                 listing=self._listing,
-                path=self._path,
-                asked=self._params,
             )
             if not remaining:
                 announced = " or ".join(str(total) for total in sorted(totals))
@@ -120,15 +116,15 @@ class _Numbered:
     def _page(self, number: int) -> Answer:
         """Return a page whose rows agree with its own total."""
         params = {
-            **self._params,
+            **self._listing.asked,
             "page[number]": str(number),
             "page[size]": str(self._size.records),
         }
         for ask in range(1, ASKS + 1):
-            answer = self._client.get(self._path, params, timeouts=self._size.timeouts)
+            answer = self._client.get(self._listing.path, params, timeouts=self._size.timeouts)
             rows = len(answer.records)
             want = min(max(answer.total - (number - 1) * answer.per_page, 0), answer.per_page)
-            doubt = ignored_filter(self._label, self._params, answer)
+            doubt = ignored_filter(self._label, self._listing.asked, answer)
             # The page of another question may have come by mistake, once.
             if doubt and ask > 1:
                 raise doubt

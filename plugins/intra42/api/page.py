@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from intra42.api.model import Answer
@@ -16,9 +16,15 @@ _SMALLEST = 10
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Listing:
-    """One reading of an endpoint from its first page to its last."""
+    """One reading of an endpoint from its first page to its last.
+
+    Attributes:
+        path: of the endpoint.
+        asked: the filters and ranges.
+    """
 
     path: str
+    asked: Mapping[str, str]
 
     @property
     def name(self) -> str:
@@ -40,8 +46,6 @@ class Page:
         remaining: rows still to come after it.
         done: whether it is the last.
         listing: what it is a page of.
-        path: of the listing.
-        asked: its filters and ranges.
     """
 
     number: int
@@ -52,9 +56,7 @@ class Page:
     last_id: int
     remaining: int
     done: bool
-    listing: Listing | None = None
-    path: str = ""
-    asked: Mapping[str, str] = field(default_factory=dict)
+    listing: Listing
 
 
 class PageSize:

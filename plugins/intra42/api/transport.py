@@ -235,9 +235,10 @@ def _preset(error: Exception, causes: list[BaseException]) -> tuple[str, bool] |
 
 def _is_no_file(cause: BaseException) -> bool:
     """Tell whether `cause` is about a file: one that is not there, or holds no certificate."""
-    return isinstance(cause, FileNotFoundError | IsADirectoryError) or (
-        isinstance(cause, ssl.SSLError) and cause.library in {"PEM", "X509"}
-    )
+    match cause:
+        case FileNotFoundError() | IsADirectoryError() | ssl.SSLError(library="PEM" | "X509"):
+            return True
+    return False
 
 
 def _causes(error: BaseException) -> list[BaseException]:

@@ -25,6 +25,7 @@ from intra42.errors import DeleteRefused, NoWitness, NoWitnessLeft
 from intra42.statements import compose, table
 from intra42.sync.loading import Trust
 from intra42.sync.reading import IdsSeries, Reader, derive_from, ids_of
+from intra42.sync.removal import hold
 from intra42.sync.witnesses import WITNESSES, seen_since, witnesses
 from intra42.sync.work import Work, chunked
 
@@ -144,7 +145,7 @@ def _shows_users(work: Work) -> bool:
         return False
     shown: set[int] = set()
     for page in keyset(work.client, "/v2/users", {"filter[id]": ",".join(map(str, known))}):
-        work.log_page(page, "users")
+        work.log_page(page)
         shown |= ids_of(page)
     return not shown.isdisjoint(known)
 
@@ -212,6 +213,27 @@ def lately_buried(work: Work, resource: Resource) -> list[int]:
     return [row[0] for row in work.fetch("absence/buried", resource=resource.name, since=since)]
 
 
+def settle(
+    work: Work, reader: Reader, first: Mapping[int, int], buried: Sequence[int], asked: int
+) -> None:
+    """Look a second time at what a first look lacked, and delete what is gone.
+
+    What was `buried` and is shown again is restored by that. `asked` is as in `delete`.
+
+    Raises:
+        DeleteRefused: as in `delete`.
+        NoWitness: as in `look`.
+    """
+    gone = confirm(work, [Rows(reader)], first, also=buried)
+    back = [number for number in buried if number not in gone]
+    if back:
+        log.warning(
+            "%d deleted rows of %s are back and were restored", len(back), reader.resource.name
+        )
+    proven = {number: gone[number] for number in first if number in gone}
+    delete(work, reader.resource, proven, asked, first)
+
+
 def delete(
     work: Work,
     resource: Resource,
@@ -246,8 +268,7 @@ def delete(
     def step() -> int:
         work.wait_for("absence/lock", resource=resource.name)
         _guard(work, resource, doomed, asked, last.date)
-        held = compose("absence/hold", target=table(resource.name))
-        work.connection.execute(held, {"resource": resource.name, "ids": doomed})
+        hold(work, resource, "id", doomed)
         proven = sorted(gone.keys() - seen_since(work, resource.name, since_first))
         values = {
             **work.names,

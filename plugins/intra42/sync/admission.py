@@ -196,7 +196,7 @@ def collect(work: Work, name: str, key: str, ids: Iterable[int], **filters: str)
     with Flight(work.client, lambda: next(questions, None)) as flight:
         for landed in flight:
             for _series, page in landed:
-                work.log_page(page, name)
+                work.log_page(page)
                 work.counts.records += len(page.records)
                 rows, unfit = cut_all(cutter, page.records)
                 batches.append((rows, unfit, page.answer))

@@ -186,7 +186,27 @@ def _left(work: Work, budget: int) -> int:
     return budget - work.client.usage.requests
 
 
-class _Question(Series):
+class _OnePage(Series):
+    """One request about a table that is audited.
+
+    Attributes:
+        item: the audit of the table.
+    """
+
+    item: _Audit
+
+    def arrived(self, page: Page, spare: int) -> bool:
+        """Ask for no other page."""
+        del page, spare
+        return False
+
+    def failed(self, error: Exception) -> None:
+        """Leave the table alone for the rest of the night."""
+        del error
+        self.item.in_trouble = True
+
+
+class _Question(_OnePage):
     """How many rows the API has for some users; those that come with the answer are stored."""
 
     def __init__(self, item: _Audit, part: _Part, pursuit: _Pursuit | None = None) -> None:
@@ -197,16 +217,6 @@ class _Question(Series):
         self.item = item
         self.part = part
         self.pursuit = pursuit
-
-    def arrived(self, page: Page, spare: int) -> bool:
-        """Ask for no other page: the first one has the number."""
-        del page, spare
-        return False
-
-    def failed(self, error: Exception) -> None:
-        """Leave the table alone for the rest of the night."""
-        del error
-        self.item.in_trouble = True
 
 
 def _count_in_turn(work: Work, audits: Sequence[_Audit], first_seq: int, budget: int) -> None:
@@ -486,25 +496,15 @@ def _oldest(work: Work, item: _Audit, first_seq: int, requests: int) -> Iterator
     yield from chunked([row[0] for row in rows], CHUNK)
 
 
-class _Refetch(IdsSeries):
+class _Refetch(_OnePage, IdsSeries):
     """Rows asked for again; those that do not come back are suspect.
 
-    One request each: what a smaller page has no room for is as old as before, and has its turn.
+    What a smaller page has no room for is as old as before, and has its turn.
     """
 
     def __init__(self, item: _Audit, ids: Sequence[int]) -> None:
-        super().__init__(item.reader, ids)
+        IdsSeries.__init__(self, item.reader, ids)
         self.item = item
-
-    def arrived(self, page: Page, spare: int) -> bool:
-        """Ask for no other page."""
-        del page, spare
-        return False
-
-    def failed(self, error: Exception) -> None:
-        """Leave the table alone for the rest of the night."""
-        del error
-        self.item.in_trouble = True
 
     def stored(self, page: Page) -> None:
         """Note what did not come back.
@@ -534,12 +534,7 @@ def _resolve_suspects(work: Work, item: _Audit) -> None:
         buried = absence.lately_buried(work, item.resource)
     if not first and not buried:
         return
-    gone = absence.confirm(work, [place], first, also=buried)
-    restored = [number for number in buried if number not in gone]
-    if restored:
-        log.warning("%d deleted rows of %s are back", len(restored), item.resource.name)
-    proven = {number: gone[number] for number in first if number in gone}
-    absence.delete(work, item.resource, proven, max(item.rows, len(item.asked)), first)
+    absence.settle(work, item.reader, first, buried, max(item.rows, len(item.asked)))
 
 
 def verify(work: Work) -> None:

@@ -11,9 +11,10 @@ from intra42.catalog import graph
 from intra42.statements import compose, table
 from intra42.sync import absence, admission
 from intra42.sync.absence import Look
-from intra42.sync.embedded import cut_all
-from intra42.sync.loading import Seen, Trust, existing, load, park
+from intra42.sync.history import store_nested
+from intra42.sync.loading import Seen, existing, park
 from intra42.sync.reading import Reader
+from intra42.sync.removal import Removal, hold, remove_users
 from intra42.sync.rows import Cutter
 from intra42.sync.troubles import Troubles
 from intra42.sync.witnesses import seen_since, witnesses
@@ -54,25 +55,16 @@ class Nested:
             params,
             sortable=self._resource.sortable,
         ):
-            self._work.log_page(page, self.name)
+            self._work.log_page(page)
             seq, last = seq or page.answer.seq, page.answer
             shown |= self._store(page, ids)
         return Look(shown & set(ids), seq, last)
 
     def _store(self, page: Page, ids: Collection[int]) -> set[int]:
         """Store whom a page shows; return who that is: all, where a record does not say."""
-        owners = [r.get("user") if isinstance(r, dict) else None for r in page.records]
-        rows, _unfit = cut_all(self._cutter, [user for user in owners if user])
-        ours = existing(self._work, "users", ids)
-
-        def step() -> None:
-            self._work.counts.records += len(page.records)
-            known = [row for row in rows if row.id in ours]
-            load(self._work, graph.get("users"), known, page.answer, Trust.EMBEDDED)
-
-        self._work.commit(step)
+        rows = store_nested(self._work, page, existing(self._work, "users", ids))
         self.found |= {row.id: (row, page.answer) for row in rows}
-        named = [_id_of(user) for user in owners]
+        named = [_id_of(record) for record in page.records]
         return set(ids) if None in named else {number for number in named if number is not None}
 
     def witnesses(self, ids: Iterable[int]) -> list[int]:
@@ -86,7 +78,8 @@ class Nested:
         return not (row and row[0])
 
 
-def _id_of(user: object) -> int | None:
+def _id_of(record: object) -> int | None:
+    user = record.get("user") if isinstance(record, dict) else None
     number = user.get("id") if isinstance(user, dict) else None
     return number if isinstance(number, int) and not isinstance(number, bool) else None
 
@@ -161,23 +154,19 @@ def _erase(work: Work, gone: Mapping[int, Answer], first: Mapping[int, int]) -> 
         log.warning("%d accounts are gone; delete_missing is false, so they stay", len(gone))
         return
     proof = max(gone.values(), key=lambda answer: answer.seq)
+    why = Removal(
+        reason="the account is no longer shown by the API",
+        purged=False,
+        seq=proof.seq,
+        deleted_at=proof.date,
+    )
 
     def step() -> list[int]:
         work.wait_for("absence/lock", resource="users")
         _guard(work, len(gone), proof)
         _hold(work, sorted(gone))
         users = sorted(gone.keys() - _seen_since(work, {user: first[user] for user in gone}))
-        values = {
-            **work.names,
-            "users": users,
-            "deleted_at": proof.date,
-            "seq": proof.seq,
-        }
-        for resource in reversed(graph.children_of_users()):
-            statement = compose("erasure/erase_children", target=table(resource.name))
-            rows = work.connection.execute(statement, {**values, "resource": resource.name})
-            work.counts.changed(resource.name, deleted=rows.rowcount)
-        work.counts.changed("users", deleted=work.execute("erasure/erase_users", **values))
+        remove_users(work, users, why)
         return users
 
     erased = len(work.commit(step))
@@ -190,8 +179,7 @@ def _hold(work: Work, users: Sequence[int]) -> None:
     """Let nobody add rows of these accounts, and wait for those who are just writing some."""
     work.fetch("erasure/hold", users=users)
     for resource in graph.children_of_users():
-        statement = compose("erasure/hold_children", target=table(resource.name))
-        work.connection.execute(statement, {"resource": resource.name, "users": users})
+        hold(work, resource, "user_id", users)
 
 
 def _seen_since(work: Work, first: Mapping[int, int]) -> set[int]:

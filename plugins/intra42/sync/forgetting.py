@@ -19,8 +19,7 @@ from intra42.sync import window
 
 log = logging.getLogger(__name__)
 
-# Listings before their jobs: a job that is left without any is no job.
-_STEPS = ("forget_watermarks", "forget_legs", "narrow_legs", "narrow_jobs", "forget_jobs")
+_STEPS = ("forget_watermarks", "forget_legs", "narrow_legs", "narrow_jobs")
 
 
 def forget_unwanted(connection: psycopg.Connection[Any], dag_id: str, request: Request) -> None:
@@ -47,6 +46,8 @@ def forget_unwanted(connection: psycopg.Connection[Any], dag_id: str, request: R
         for resource, scope in connection.execute(read(f"settings/{step}"), values).fetchall():
             if scope not in forgotten[resource]:
                 forgotten[resource].append(scope)
+    # After the listings: a job that is left without any is no job.
+    connection.execute(read("settings/forget_jobs"), values)
     for resource, scopes in sorted(forgotten.items()):
         log.info(
             "%s: nobody asks for %s any more, so how far it was read is forgotten; once it is "

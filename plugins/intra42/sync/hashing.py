@@ -21,7 +21,7 @@ from intra42.catalog.resources import RESOURCES
 from intra42.config import Config
 from intra42.errors import ConfigError, SettingsChanged
 from intra42.statements import read
-from intra42.warehouse import wait_for
+from intra42.warehouse import patient
 
 log = logging.getLogger(__name__)
 
@@ -166,7 +166,8 @@ def agree(
     declared = _declared(connection) if declared is None else declared
     if _changes(declared, wanted, mark, may_restore=may_restore):
         with connection.transaction():
-            wait_for(connection, "hashing/lock")
+            with patient(connection):
+                connection.execute(read("hashing/lock"))
             # Somebody else may have written the same just now.
             declared = _declared(connection)
             for columns, key in _changes(declared, wanted, mark, may_restore=may_restore):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from psycopg import sql
@@ -23,7 +23,7 @@ from intra42.sync.flight import Series, middle_of_rest
 from intra42.sync.loading import Trust, load
 from intra42.sync.parents import CHUNK
 from intra42.sync.reading import IdsSeries, Reader
-from intra42.sync.rows import Cutter
+from intra42.sync.rows import Cutter, Row
 from intra42.sync.witnesses import witnesses
 from intra42.sync.work import Work
 
@@ -351,8 +351,8 @@ def _read_hidden(work: Work, users: Sequence[int], since: int) -> None:
     params = {"filter[user_id]": ",".join(map(str, [*users, *witness]))}
     found: set[int] = set()
     for page in keyset(work.client, "/v2/cursus_users", params):
-        work.log_page(page, "cursus_users")
-        found |= store_nested(work, page, users)
+        work.log_page(page)
+        found |= {row.id for row in store_nested(work, page, users)}
     log.info(
         "%d accounts are not listed any more; %d of them are still shown in enrolments",
         *(len(users), len(found & set(users))),
@@ -362,7 +362,7 @@ def _read_hidden(work: Work, users: Sequence[int], since: int) -> None:
         work.commit(lambda: work.execute("erasure/note_vanished", users=vanished, seq=since))
 
 
-def store_nested(work: Work, page: Page, users: Sequence[int]) -> set[int]:
+def store_nested(work: Work, page: Page, users: Collection[int]) -> list[Row]:
     """Store those of `users` who are nested in the records of `page`; return whom it shows."""
     resource = graph.get("users")
     nested = [r["user"] for r in page.records if isinstance(r, dict) and r.get("user")]
@@ -374,4 +374,4 @@ def store_nested(work: Work, page: Page, users: Sequence[int]) -> set[int]:
         load(work, resource, wanted, page.answer, Trust.EMBEDDED)
 
     work.commit(step)
-    return {row.id for row in rows}
+    return rows

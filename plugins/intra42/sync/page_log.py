@@ -54,12 +54,12 @@ class PageLog:
     """
 
     def __init__(self) -> None:
-        self._untold: dict[Listing | str, _Untold] = {}
+        self._untold: dict[Listing, _Untold] = {}
         self._named: Counter[str] = Counter()
 
-    def add(self, page: Page, table: str) -> None:
+    def add(self, page: Page) -> None:
         """Tell of one page, at once or together with the next ones."""
-        listing = page.listing or table
+        listing = page.listing
         begins = listing not in self._untold
         if begins:
             self._untold[listing] = _Untold(self._name(listing))
@@ -77,8 +77,8 @@ class PageLog:
                 untold.tell()
         self._untold.clear()
 
-    def _name(self, listing: Listing | str) -> str:
-        name = listing if isinstance(listing, str) else listing.name
+    def _name(self, listing: Listing) -> str:
+        name = listing.name
         self._named[name] += 1
         return f"{name}_{self._named[name]}" if self._named[name] > 1 else name
 

@@ -139,7 +139,7 @@ def _merge_pages(
     """Merge pages; note the pairs that they lack, and remove those lacking `before` as well."""
     inside = inner_cutters(resource)
     for page in pages:
-        work.log_page(page, resource.name)
+        work.log_page(page)
         rows, unfit = cut_all(cutter, page.records)
         inner = cut_inner(inside, rows)
         resolve(work, resource, rows, inner)

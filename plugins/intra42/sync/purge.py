@@ -9,15 +9,14 @@ and if the settings ask for it once more it is loaded as new.
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
-
-from psycopg import sql
+from functools import partial
 
 from intra42.catalog import graph
-from intra42.catalog.model import Resource
 from intra42.errors import ConfigError, DataError, DeleteRefused
 from intra42.statements import compose, table
+from intra42.sync.removal import Removal, remove_rows, remove_users
 from intra42.sync.work import Work, chunked
 
 log = logging.getLogger(__name__)
@@ -65,9 +64,9 @@ def purge(work: Work) -> None:
     _guard(work, outside)
     for name, rows in outside.rows.items():
         for chunk in chunked(rows, _BATCH):
-            work.commit(lambda n=name, c=chunk: _remove_rows(work, graph.get(n), "id", c))  # type: ignore[misc]
+            _remove(work, partial(remove_rows, work, graph.get(name), "id", chunk))
     for chunk in chunked(outside.users, _BATCH):
-        work.commit(lambda c=chunk: _remove_users(work, c))  # type: ignore[misc]
+        _remove(work, partial(remove_users, work, chunk))
     log.warning(
         "Purged %d users whom the settings no longer ask for, and of others %d rows of cursus that "
         "they no longer ask for; tombstones keep the ids",
@@ -123,20 +122,15 @@ def _guard(work: Work, outside: _Outside) -> None:
             raise DeleteRefused(message)
 
 
-def _remove_users(work: Work, users: Sequence[int]) -> None:
-    for resource in reversed(graph.children_of_users()):
-        _remove_rows(work, resource, "user_id", users)
-    deleted = work.execute("purge/users", users=list(users), deleted_at=work.clock)
-    work.counts.changed("users", deleted=deleted)
+def _remove(work: Work, remove: Callable[[Removal], None]) -> None:
+    def step() -> None:
+        remove(
+            Removal(
+                reason="the settings no longer ask for it",
+                purged=True,
+                seq=work.fetch("removal/draw")[0][0],
+                deleted_at=work.clock,
+            )
+        )
 
-
-def _remove_rows(work: Work, resource: Resource, key: str, ids: Sequence[int]) -> None:
-    statement = compose("purge/rows", target=table(resource.name), key=sql.Identifier(key))
-    values = {
-        **work.names,
-        "resource": resource.name,
-        "ids": list(ids),
-        "deleted_at": work.clock,
-    }
-    deleted = work.connection.execute(statement, values).rowcount
-    work.counts.changed(resource.name, deleted=deleted)
+    work.commit(step)

@@ -50,7 +50,7 @@ class Reader:
     def absorb(self, pages: Sequence[Page], trust: Trust, checkpoint: Callable[[], Any]) -> None:
         """Store what `pages` hold; `checkpoint` runs in the same transaction."""
         for page in pages:
-            self.work.log_page(page, self.resource.name)
+            self.work.log_page(page)
         self.take(pages, trust, checkpoint)
 
     def take(self, pages: Sequence[Page], trust: Trust, checkpoint: Callable[[], Any]) -> None:
@@ -304,10 +304,11 @@ def _refuse_users_from_elsewhere(pages: Iterable[Page], homes: admission.Homes) 
     """
     key = str(graph.get("users").campus_filter)
     for page in pages:
-        campuses = set(page.asked.get(key, "").split(","))
+        asked = page.listing.asked
+        campuses = set(asked.get(key, "").split(","))
         lives = [set(map(str, homes[user])) for user in ids_of(page) if user in homes]
         foreign = sum(campuses.isdisjoint(home) for home in lives)
-        if key in page.asked and foreign >= _SEVERAL:
+        if key in asked and foreign >= _SEVERAL:
             refuse_foreign(page, key, foreign)
 
 

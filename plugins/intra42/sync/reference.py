@@ -106,7 +106,7 @@ def _absorb(work: Work, reader: _Reader, pages: Iterable[Page]) -> set[int]:
         if page.number == 1:
             # The listing moved while it was read, and starts again.
             seen.clear()
-        work.log_page(page, reader.resource.name)
+        work.log_page(page)
         rows, unfit = cut_all(reader.cutter, page.records)
         inner = cut_inner(reader.inside, rows)
         resolve(work, reader.resource, rows, inner)
@@ -293,7 +293,7 @@ def _achievements_by_catalogue(work: Work, reader: _Reader, pages: Iterable[Page
     unnamed = [n for n in work.config.campus_ids if n in listed and not pairs.get(n)]
     certain = {number: ids for number, ids in pairs.items() if number not in unnamed}
     lacking = _link(work, certain, last[0].answer)
-    _ask_by_id(work, reader, lacking, {number: name for name, number in campuses.items()})
+    _ask_by_id(work, lacking, {number: name for name, number in campuses.items()})
     return seen | _achievements_by_campus(work, reader, unnamed)
 
 
@@ -321,9 +321,7 @@ def _names(records: Iterable[Any]) -> dict[int, set[str]]:
     }
 
 
-def _ask_by_id(
-    work: Work, reader: _Reader, lacking: Iterable[Pair], names: Mapping[int, str]
-) -> None:
+def _ask_by_id(work: Work, lacking: Iterable[Pair], names: Mapping[int, str]) -> None:
     """Ask again for achievements that no longer name a campus; remove pairs that are gone twice.
 
     Raises:
@@ -336,7 +334,7 @@ def _ask_by_id(
         named: dict[int, set[str]] = {}
         came: set[int] = set()
         for page in keyset(work.client, _CATALOGUE, params, page_size=_PAGE):
-            work.log_page(page, reader.resource.name)
+            work.log_page(page)
             named |= _names(page.records)
             came |= ids_of(page)
             answer = page.answer

@@ -207,12 +207,7 @@ def _delete_missing(work: Work, reader: Reader) -> None:
     if not first and not buried:
         log.info("All %d enrolments asked for came back: nothing to delete", asked)
         return
-    gone = absence.confirm(work, [absence.Rows(reader)], first, also=buried)
-    restored = [number for number in buried if number not in gone]
-    if restored:
-        log.warning("%d deleted enrolments are back and were restored", len(restored))
-    proven = {number: gone[number] for number in first if number in gone}
-    absence.delete(work, reader.resource, proven, asked, first)
+    absence.settle(work, reader, first, buried, asked)
 
 
 def _remark_staleness(work: Work) -> None:

@@ -20,7 +20,7 @@ from intra42.catalog.resources import RESOURCES
 from intra42.errors import CatalogError
 from intra42.statements import FOLDER, SCHEMA, compose, read
 from intra42.sync.work import Connection
-from intra42.warehouse import wait_for
+from intra42.warehouse import patient
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ def migrate(connection: Connection) -> list[str]:
     if not missing:
         return applied
     with connection.transaction():
-        wait_for(connection, "state/lock_migrations")
+        _lock(connection)
         connection.execute(read("state/create_schema"))
     for name in sorted(missing):
         for attempt in Retrying(
@@ -79,10 +79,16 @@ def _applied(connection: Connection) -> set[str]:
         return set()
 
 
+def _lock(connection: Connection) -> None:
+    """Become the only one who applies migrations, until the transaction ends."""
+    with patient(connection):
+        connection.execute(read("state/lock_migrations"))
+
+
 def _apply(connection: Connection, name: str) -> bool:
     """Apply a migration unless it was; tell whether it was missing."""
     with connection.transaction():
-        wait_for(connection, "state/lock_migrations")
+        _lock(connection)
         # While the DDL waits for a long reader, everybody else waits behind it.
         connection.execute(compose("state/lock_timeout", limit=sql.Literal(_LOCK_TIMEOUT)))
         try:

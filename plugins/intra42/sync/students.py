@@ -102,7 +102,7 @@ class _Listing:
     def _take(self, page: Page) -> None:
         """Store who is neither mirrored nor parked, and the position after the page."""
         work = self._work
-        work.log_page(page, "users")
+        work.log_page(page)
         shown = ids_of(page)
         known = existing(work, "users", shown)
         parked = work.fetch("audit/parked_users", ids=list(map(str, shown - known)))

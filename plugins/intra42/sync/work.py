@@ -19,6 +19,7 @@ from intra42.config import Config, Request
 from intra42.statements import read
 from intra42.sync.hashing import Hashing
 from intra42.sync.page_log import PageLog
+from intra42.warehouse import patient
 
 log = logging.getLogger(__name__)
 
@@ -179,10 +180,8 @@ class Work:
 
     def wait_for(self, lock: str, **values: Any) -> None:
         """Run the statement `lock`, which waits for other tasks."""
-        with self.connection.transaction():
-            self.execute("warehouse/patience")
+        with patient(self.connection):
             self.fetch(lock, **values)
-            self.execute("warehouse/resume")
 
     def commit(self, step: Callable[[], T]) -> T:
         """Run `step` in one transaction with the ledger; again if the database asks for it.
@@ -263,7 +262,7 @@ class Work:
         self.client.usage.bytes, self.client.usage.retries_429 = size, retries
         self.requests_before = requests
 
-    def log_page(self, page: Page, table: str) -> None:
-        """Say in the log what one page of a listing, or else of `table`, brought."""
-        self.page_log.add(page, table)
+    def log_page(self, page: Page) -> None:
+        """Say in the log what one page of a listing brought."""
+        self.page_log.add(page)
         self.counts.pages += 1

@@ -16,10 +16,11 @@ from airflow.models import TaskInstance
 from airflow.models.dag import DagModel
 from airflow.models.dagrun import DagRun, DagRunNote
 from airflow.models.xcom import XComModel
-from sqlalchemy import and_, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from intra42.operators.base import FAILURE
+from intra42.run_notes import left_behind
 from intra42.sync.refresh import span
 from intra42.ui.masking import masked
 
@@ -137,16 +138,7 @@ def _red_tasks(
             TaskInstance.state,
             XComModel.value,
         )
-        .outerjoin(
-            XComModel,
-            and_(
-                XComModel.dag_id == TaskInstance.dag_id,
-                XComModel.run_id == TaskInstance.run_id,
-                XComModel.task_id == TaskInstance.task_id,
-                XComModel.map_index == TaskInstance.map_index,
-                XComModel.key == FAILURE,
-            ),
-        )
+        .outerjoin(*left_behind(FAILURE))
         .where(
             TaskInstance.dag_id.in_(dags),
             TaskInstance.run_id.in_(runs),

@@ -56,9 +56,9 @@ def test_a_long_listing_has_its_first_and_last_page_and_a_line_for_ten(fresh, lo
     def step(work: Work) -> None:
         for page in keyset(work.client, "/v2/projects_users", {}, sortable=False):
             read.append(len(page.records))
-            work.log_page(page, "projects_users")
+            work.log_page(page)
         for page in keyset(work.client, "/v2/cursus/21/users", {}):
-            work.log_page(page, "users")
+            work.log_page(page)
 
     mirror.task(Identity(dag_id=NIGHTLY, run_id="first"), {}, "projects_users", step)
     lines = told(log)

@@ -43,7 +43,7 @@ INCREMENTAL, QUARTER = "intra42_incremental", "this quarter hour"
 TONIGHT_SEQ = 10_541_000
 NOW = datetime.now(UTC)
 USERS = [60_000 + 4 * n for n in range(1, 40_000, 401)]
-BARE_USERS = list(range(50_001, 50_021))  # without rows, as erase_children leaves them
+BARE_USERS = list(range(50_001, 50_021))  # without rows, as removal/rows leaves them
 ROWS = list(range(1, 40_000, 401))  # ids that every table of users' rows has
 CURSUS = [21, 1]
 CAMPUSES = [1, 12, 14]
@@ -171,8 +171,11 @@ def owned(owner: str) -> Callable[[Resource], Mapping[str, sql.Composable]]:
     }
 
 
+def keyed(key: str) -> Callable[[Resource], Mapping[str, sql.Composable]]:
+    return lambda r: {"target": table(r.name), "key": sql.Identifier(key)}
+
+
 ALL_USERS = graph.get("users")
-USER_ID = sql.Identifier("user_id")
 LINKS = {
     "target": table("campus_projects"),
     "own": sql.Identifier("project_id"),
@@ -233,6 +236,7 @@ _api = {
 }
 _guard = {"day": NOW - timedelta(days=1), "week": NOW - timedelta(days=7)}
 _seen = {"first_seqs": [TONIGHT_SEQ + 500] * len(ROWS)}
+_why = {"reason": "gone", "purged": True, "seq": TONIGHT_SEQ}
 _settings = {
     "resources": ["users", "projects_users"],
     "scopes": ["all/21", "all/21"],
@@ -258,7 +262,6 @@ _page = {
 SAMPLES: dict[str, Callable[[str], Iterator[Sample]]] = {
     "absence/buried": of_tables(TASK),
     "absence/delete": each(TASK, parts=doomed),
-    "absence/hold": each(TASK),
     "absence/lately_deleted": each(TASK, parts=doomed, **_guard),
     "absence/lock": plain(TASK),
     "absence/rows_of_scope": each(TASK, parts=doomed, campus_id=1, enough=2_000),
@@ -303,11 +306,8 @@ SAMPLES: dict[str, Callable[[str], Iterator[Sample]]] = {
     "derive/from_campus_users": both(plain(TASK, ids=USERS), plain(NIGHT, ids=None)),
     "derive/from_coalitions": both(plain(TASK, ids=ROWS[:5]), plain(NIGHT, ids=None)),
     "derive/from_cursus_users": both(plain(TASK, ids=USERS), plain(NIGHT, ids=None)),
-    "erasure/erase_children": each(NIGHT, users=USERS[:20]),
-    "erasure/erase_users": plain(NIGHT, users=BARE_USERS),
     "erasure/forget_vanished": plain(NIGHT),
     "erasure/hold": plain(TASK, users=USERS[:20]),
-    "erasure/hold_children": each(TASK, users=USERS[:20]),
     "erasure/knows_any": each(TASK),
     "erasure/lately_erased": plain(NIGHT, **_guard),
     "erasure/note_vanished": plain(NIGHT),
@@ -399,17 +399,24 @@ SAMPLES: dict[str, Callable[[str], Iterator[Sample]]] = {
         [graph.get(name) for name in ("users", "campus_users")],
         lambda r: {"table": table(r.name), "label": sql.Literal(r.name)},
     ),
-    "purge/rows": each(NIGHT, parts=lambda r: {"target": table(r.name), "key": USER_ID}),
     "purge/rows_outside": each(
         NIGHT, [graph.get(name) for name in ("cursus_users", "projects_users")], users=BARE_USERS
     ),
     "purge/unfinished": plain(NIGHT),
-    "purge/users": plain(NIGHT, users=BARE_USERS),
     "purge/users_outside": plain(NIGHT),
     "reference/achievement_counts": plain(TASK),
     "reference/achievements_of_campuses": plain(TASK),
     "reference/remember_total": plain(TASK, path="/v2/achievements", total=1),
     "reference/total": plain(TASK, path="/v2/achievements"),
+    "removal/draw": plain(NIGHT),
+    "removal/hold": both(
+        each(TASK, parts=keyed("id")), each(TASK, parts=keyed("user_id"), ids=USERS[:20])
+    ),
+    "removal/rows": both(
+        each(NIGHT, parts=keyed("id"), **_why),
+        each(NIGHT, parts=keyed("user_id"), ids=USERS[:20], **_why),
+    ),
+    "removal/users": plain(NIGHT, ids=BARE_USERS, **_why),
     "refresh/add_chunk": plain(TASK, chunk=900),
     "refresh/chunks": plain(TASK, chunks=[1, 2, 3, 4]),
     "refresh/end_chunk": plain(TASK, chunk=900, absent=[1], absent_seqs=[1]),

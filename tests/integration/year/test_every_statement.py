@@ -20,9 +20,6 @@ from tests.integration.year import samples
 from tests.integration.year.explaining import Database, Explained
 from tests.integration.year.samples import Often, Sample
 
-# Statements that are too slow today, each with the reason; whoever mends one takes it out.
-SLOW: dict[str, str] = {}
-
 # How many pages of 8 KB a statement may look at: a million is about a second.
 MOST_PAGES = {Often.TASK: 25_000, Often.NIGHT: 500_000}
 
@@ -42,6 +39,14 @@ STATEMENTS = sorted(
 )
 EXPLAINED = [
     name for name in STATEMENTS if name not in samples.PARTS | samples.STAGED | samples.UTILITIES
+]
+
+# Only users are stored from other records, too.
+STORED = [
+    pytest.param(resource, trust, id=f"{resource.name}-{trust.name.lower()}")
+    for resource in graph.RESOURCES
+    for trust in Trust
+    if resource.name == "users" or trust is not Trust.EMBEDDED
 ]
 
 
@@ -89,19 +94,13 @@ def test_no_statement_is_slow_after_a_year(database: Database, name: str) -> Non
         for sample, cost in found
         for reason in too_slow(name, sample.often, cost)
     ]
-    if name in SLOW:
-        assert slow, f"{name} is fast now: take it out of SLOW"
-        pytest.skip(f"slow, and known: {SLOW[name]}")
     assert not slow, "\n".join(slow)
 
 
-@pytest.mark.parametrize("resource", graph.RESOURCES, ids=lambda resource: resource.name)
-@pytest.mark.parametrize("trust", Trust)
+@pytest.mark.parametrize(("resource", "trust"), STORED)
 def test_no_page_is_slow_to_store_after_a_year(
     database: Database, resource: Resource, trust: Trust
 ) -> None:
-    if trust is Trust.EMBEDDED and resource.name != "users":
-        pytest.skip("only users are stored from other records")
     statements = _statements(resource.name, trust, frozenset(), toasted=False)
     values = samples.of_page(resource.name)
     with database.undone():

@@ -14,7 +14,7 @@ from intra42.api.auth import MemoryTokens, Token
 from intra42.api.client import IntraClient
 from intra42.api.model import Answer
 from intra42.api.pace import LocalLimiter
-from intra42.api.pagination import LAST_ID, Page
+from intra42.api.pagination import LAST_ID, Listing, Page
 from intra42.errors import IncompleteListing, QuotaSpent
 from intra42.sync.flight import Flight, Series, middle_of_rest
 
@@ -43,6 +43,7 @@ def page(number: int, *, ids: tuple[int, ...] = (1, 2, 3), remaining: int = 0) -
         last_id=max(ids),
         remaining=remaining,
         done=not remaining,
+        listing=Listing("/v2/users", {}),
     )
 
 

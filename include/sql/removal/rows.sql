@@ -1,5 +1,4 @@
--- The tombstones keep nothing but ids. No request has the number drawn here: what an earlier one shows
--- stays away, and what a later one shows is wanted again.
+-- The tombstones keep nothing but ids.
 with gone as (
   delete from {target} as e where e.{key} = any(%(ids)s::bigint[]) returning e.id, e.user_id
 ),
@@ -13,7 +12,9 @@ forgotten as (
 ),
 scrubbed as (
   update intra42.tombstones as t
-  set row = jsonb_build_object('id', gone.id, 'user_id', gone.user_id), purged = true
+  set
+    row = jsonb_build_object('id', gone.id, 'user_id', gone.user_id),
+    purged = t.purged or %(purged)s
   from gone
   where t.resource = %(resource)s and t.id = gone.id
 ),
@@ -24,5 +25,5 @@ insert into intra42.tombstones
   (resource, id, row, reason, dag_id, run_id, deleted_at, seq, purged)
 select
   %(resource)s, gone.id, jsonb_build_object('id', gone.id, 'user_id', gone.user_id),
-  'the settings no longer ask for it', %(dag_id)s, %(run_id)s, %(deleted_at)s, drawn.seq, true
-from gone, (select nextval('intra42.request_seq') as seq) as drawn
+  %(reason)s, %(dag_id)s, %(run_id)s, %(deleted_at)s, %(seq)s, %(purged)s
+from gone

@@ -1,6 +1,6 @@
 -- The accounts, after their rows, and all that is known of them elsewhere.
 with gone as (
-  delete from intra42.users as u where u.id = any(%(users)s::bigint[]) returning u.id, u.campus_id
+  delete from intra42.users as u where u.id = any(%(ids)s::bigint[]) returning u.id, u.campus_id
 ),
 unchecked as (
   delete from intra42.verifications as v using gone where v.resource = 'users' and v.id = gone.id
@@ -25,13 +25,13 @@ unparked as (
 ),
 scrubbed as (
   update intra42.tombstones as t
-  set row = jsonb_build_object('id', t.id, 'user_id', gone.id), purged = true
+  set row = jsonb_build_object('id', t.id, 'user_id', gone.id), purged = t.purged or %(purged)s
   from gone
   where t.row ->> 'user_id' = gone.id::text or (t.resource = 'users' and t.id = gone.id)
 )
 insert into intra42.tombstones
   (resource, id, row, reason, dag_id, run_id, scope, deleted_at, seq, purged)
 select
-  'users', gone.id, jsonb_build_object('id', gone.id), 'the settings no longer ask for it',
-  %(dag_id)s, %(run_id)s, coalesce(gone.campus_id::text, 'none'), %(deleted_at)s, drawn.seq, true
-from gone, (select nextval('intra42.request_seq') as seq) as drawn
+  'users', gone.id, jsonb_build_object('id', gone.id), %(reason)s, %(dag_id)s, %(run_id)s,
+  coalesce(gone.campus_id::text, 'none'), %(deleted_at)s, %(seq)s, %(purged)s
+from gone
