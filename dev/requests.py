@@ -419,4 +419,26 @@ def tables() -> str:
         totals = (" / ".join(f"{sum(p.values()):,}" for p in plans) for plans in cells)
         rows.append(f"| together | {' | '.join(totals)} |")
         parts.append("\n".join(rows))
-    return "\n\n".join(parts)
+    return "\n\n".join([*parts, _day()])
+
+
+def _day() -> str:
+    """Return the Markdown table of 96 quiet quarter hours and an ordinary night."""
+    frugal = [replace(size, budget=0) for size in SIZES]
+    rows = (
+        ("ours", SIZES, quarter, night),
+        ("ours with `incremental_request_budget` 0", frugal, quarter, night),
+        ("shell pipeline", SIZES, shell_quarter, shell_night),
+        ("CodamHero", SIZES, hero_quarter, hero_night),
+    )
+    lines = [
+        "| A day of 96 quiet quarter hours and an ordinary night | campus | region | network |",
+        "| --- | --- | --- | --- |",
+    ]
+    for who, sizes, by_day, at_night in rows:
+        costs = (
+            96 * sum(by_day(size).values()) + sum(at_night(ordinary(size)).values())
+            for size in sizes
+        )
+        lines.append(f"| {who} | {' | '.join(f'{cost:,}' for cost in costs)} |")
+    return "\n".join(lines)

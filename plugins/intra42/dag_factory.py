@@ -138,7 +138,7 @@ _TITLES = {
     "projects": "Projects of the configured cursus, with their cursus, campuses and sessions.",
     "achievements": "The achievements catalogue, with its campuses.",
     "coalitions": "Coalitions, read through the blocs.",
-    "users": "Students of the scope; whoever enters brings his whole history.",
+    "users": "Students of the scope; whoever enters brings their whole history.",
     "campus_users": "Campus memberships; the primary one is the user's campus.",
     "cursus_users": "Enrolments with level, grade and skills.",
     "projects_users": "Attempts at projects.",

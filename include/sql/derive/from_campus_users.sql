@@ -1,5 +1,5 @@
 -- users.campus_id, then projects_users.campus_id, of these users (all of them where ids is null).
--- Whoever left a campus may have changed since behind the back of its filter: his rows of the tables
+-- Whoever left a campus may have changed since unseen by its filter: their rows of the tables
 -- that are listed by campus are queued, to be read by user id. Returns how many rows changed, by table.
 with home as materialized (
   select u.id, u.campus_id as was, m.campus_id

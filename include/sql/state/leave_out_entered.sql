@@ -1,4 +1,4 @@
--- Whoever entered in this run had his memberships read then: they need not be read again. The first
+-- Whoever entered in this run had their memberships read then: they need not be read again. The first
 -- load then counts as begun when the first of them was shown; an answer takes less than two minutes.
 with entered as (
   select m.user_id, min(c.checked_at) as shown_at

@@ -1,4 +1,4 @@
--- The next queued users that nobody is reading, each with the rows of his that we know of.
+-- The next queued users that nobody is reading, each with the rows of theirs that we know of.
 with chunk as (
   select distinct q.user_id
   from intra42.history_queue as q

@@ -77,7 +77,7 @@ def tables() -> tuple[str, ...]:
 
 
 def children_of_users() -> tuple[Resource, ...]:
-    """Return the resources whose rows belong to a user: his history."""
+    """Return the resources whose rows belong to a user: their history."""
     return tuple(resource for resource in RESOURCES if resource.has_user)
 
 

@@ -32,8 +32,8 @@ class Source(StrEnum):
 class Strangers(StrEnum):
     """What a row of a user we do not mirror means in a window of this resource."""
 
-    DROP = "drop"  # the window covers the whole network: he is out of scope
-    LOOK_UP = "look up"  # he may have entered the scope: ask once, remember a no for 7 days
+    DROP = "drop"  # the window covers the whole network: they are out of scope
+    LOOK_UP = "look up"  # they may have entered the scope: ask once, remember a no for 7 days
     NEWCOMER = "newcomer"  # a primary membership of a configured campus: ask every time
 
 

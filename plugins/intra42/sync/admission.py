@@ -37,7 +37,7 @@ class Admission:
 
 
 def looks_like_a_student(record: Mapping[str, Any]) -> bool:
-    """Tell from a record's nested user whether he may belong to the mirror."""
+    """Tell from a record's nested user whether they may belong to the mirror."""
     user = record.get("user")
     return isinstance(user, Mapping) and is_wanted(user)
 
