@@ -1,8 +1,7 @@
 """The mirror as a dbt source: `docs/dbt/sources.yml`, from the real schema and the catalogue.
 
-Descriptions are the comments of the migrations, data types and tests follow from the columns and
-keys that the migrations made. How fresh a table is says the run ledger: a row of a quiet table may
-rightly be old.
+Descriptions are the comments of the schema, data types and tests follow from its columns and keys.
+How fresh a table is says the run ledger: a row of a quiet table may rightly be old.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from intra42.statements import SCHEMA
 
 DOCUMENT = ROOT / "docs" / "dbt" / "sources.yml"
 
-_HEAD = "# Written by `make docs` from the migrations, for a project of dbt 1.10 or newer.\n"
+_HEAD = "# Written by `make docs` from the schema, for a project of dbt 1.10 or newer.\n"
 _BOOKKEEPING = (
     "sync_runs",
     "sync_run_tables",

@@ -578,7 +578,7 @@ OURS = (
         "bulk work leaves nothing of the hour to the incremental runs",
         (
             Edit(
-                f"{_SQL}migrations/0005_quota.sql",
+                f"{_SQL}functions/quota.sql",
                 "    if not p_bulk then\n",
                 "    if p_bulk is not null then\n",
             ),
@@ -614,7 +614,7 @@ OURS = (
         "a level that was recomputed silently counts as one that the API told",
         (
             Edit(
-                f"{_SQL}migrations/0010_level_history.sql",
+                f"{_SQL}functions/levels.sql",
                 "      when fresh.updated_at is distinct from stale.updated_at then 'event'\n",
                 "      when true then 'event'\n",
             ),

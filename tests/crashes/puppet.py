@@ -34,7 +34,7 @@ from tests.harness import Mirror
 
 LISTING = "/v2/projects_users"
 SWEEP = "refresh_ongoing.delete_missing"
-MIGRATIONS = sorted(path.stem for path in (FOLDER / "migrations").glob("[0-9]*.sql"))
+MIGRATIONS = sorted(path.stem for path in (FOLDER / "schema").glob("[0-9]*.sql"))
 APPLICATION = "puppet"
 _ROOT = Path(__file__).parents[2]
 _PATIENCE_S = 60.0
@@ -162,7 +162,7 @@ class Puppet(Mirror):
     ) -> Any:
         cursor = plain(connection, query, *args, **kw)
         for name in MIGRATIONS:
-            if query is read(f"migrations/{name}"):
+            if query is read(f"schema/{name}"):
                 self._place = name
                 self.at("migrating", connection)
         return cursor

@@ -226,7 +226,7 @@ def one_more_migration(town, tmp_path, monkeypatch):
     folder = tmp_path / "sql"
     shutil.copytree(FOLDER, folder)
     text = "alter table intra42.users add column shoe_size integer;"
-    (folder / "migrations" / "9000_shoes.sql").write_text(text)
+    (folder / "schema" / "9000_shoes.sql").write_text(text)
     monkeypatch.setattr(statements, "FOLDER", folder)
     monkeypatch.setattr(schema, "FOLDER", folder)
 

@@ -159,7 +159,7 @@ class Scene:
                 os.kill(process, signal.SIGUSR1)
             self._see_gone(backend, ended)
             let_go()
-        if self._query("select to_regclass('intra42.cursus')") != [(None,)]:
+        if self._query("select to_regproc('intra42.reserve_request')") != [(None,)]:
             limiter = PostgresLimiter(
                 self.mirror.connect, self.mirror.sim.client_id, per_second=1000, per_hour=10**6
             )

@@ -12,8 +12,9 @@ begin
       name text primary key,
       applied_at timestamptz not null default now()
     );
-    comment on table intra42.schema_migrations is
-      'Which files of include/sql/migrations were applied.';
   end if;
+  alter table intra42.schema_migrations add column if not exists checksum text;
+  comment on table intra42.schema_migrations is
+    'Which files of include/sql were applied: those of schema/ once, the others again when they change.';
 end
 $$

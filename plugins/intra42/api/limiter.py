@@ -3,7 +3,7 @@
 The API allows 2 requests a second and 1,200 an hour per application, all tokens together, and
 announces the numbers with every answer (X-Secondly-RateLimit-Limit, X-Hourly-RateLimit-Limit and
 -Remaining). The shared state is a row in the warehouse; the arithmetic is in the function
-`reserve_request`, as the latest of the migrations defines it.
+`reserve_request` in `include/sql/functions/quota.sql`.
 """
 
 from __future__ import annotations

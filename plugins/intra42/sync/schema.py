@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import TypeVar
 
 import sqlalchemy
 from psycopg import errors, sql
@@ -24,21 +29,27 @@ from intra42.warehouse import patient
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
 _OLDEST_SERVER = 140_000
 # Longer than PostgreSQL takes to call off an autovacuum that is in the way, its deadlock_timeout.
 _LOCK_TIMEOUT = "2s"
 _TRIES = 12
+_BASELINE = ("0001_bookkeeping", "0002_quota", "0003_mirror", "0004_levels")
+# The first and the last migration of the schema before the baseline, which was never released.
+_PREVIEW = ("0001_api", "0019_shorter_silence")
 _DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
 
 
 def migrate(connection: Connection) -> list[str]:
-    """Apply the migrations of `include/sql/migrations` that are missing; return their names.
+    """Apply what is missing of `include/sql`: the schema, functions and views; return the names.
 
-    Safe when several runs start at once: they take turns. Each migration is one transaction, so
-    a failure leaves the schema at the last complete one.
+    A file of `schema/` is applied once. `functions/` and `views.sql` say how things are: they are
+    applied again when their text has changed. Safe when several runs start at once: they take
+    turns. Each file is one transaction, so a failure leaves the schema at the last complete one.
 
     Raises:
-        CatalogError: the server is too old.
+        CatalogError: the server, or the schema it has, is too old.
         psycopg.errors.LockNotAvailable: somebody else uses a table for minutes.
     """
     if connection.info.server_version < _OLDEST_SERVER:
@@ -47,36 +58,56 @@ def migrate(connection: Connection) -> list[str]:
             "intra42_db: 14 is the oldest that works"
         )
         raise CatalogError(message)
-    names = sorted(path.stem for path in (FOLDER / "migrations").glob("[0-9]*.sql"))
-    applied: list[str] = []
-    missing = set(names) - _applied(connection)
-    if not missing:
-        return applied
+    files = _files()
+    if files.items() <= _applied(connection).items():
+        return []
     with connection.transaction():
         _lock(connection)
+        _refuse_older(_applied(connection))
         connection.execute(read("state/create_schema"))
-    for name in sorted(missing):
-        for attempt in Retrying(
-            retry=retry_if_exception_type(errors.LockNotAvailable),
-            stop=stop_after_attempt(_TRIES),
-            wait=wait_exponential(multiplier=0.5, max=15),
-            before_sleep=_log_retry,
-            reraise=True,
-        ):
-            with attempt:
-                if _apply(connection, name):
-                    applied.append(name)
-    if applied:
-        log.info("Applied migrations %s to schema %s", ", ".join(applied), SCHEMA)
-    return applied
+    applied = _applied(connection)
+    if _PREVIEW[0] in applied:
+        _patiently(partial(_adopt, connection))
+        applied = _applied(connection)
+    missing = [item for item in files.items() if item not in applied.items()]
+    changed = [
+        name
+        for name, checksum in missing
+        if _patiently(partial(_apply, connection, name, checksum))
+    ]
+    if changed:
+        log.info("Applied %s to schema %s", ", ".join(changed), SCHEMA)
+    return changed
 
 
-def _applied(connection: Connection) -> set[str]:
+def _files() -> dict[str, str | None]:
+    """Return the files in their order: None for each of the schema, a checksum for the others."""
+    schema = sorted(path.stem for path in (FOLDER / "schema").glob("[0-9]*.sql"))
+    functions = sorted(f"functions/{path.stem}" for path in (FOLDER / "functions").glob("*.sql"))
+    return dict.fromkeys(schema) | {name: _checksum(name) for name in (*functions, "views")}
+
+
+def _checksum(name: str) -> str:
+    return hashlib.sha256(read(name).as_string().encode()).hexdigest()
+
+
+def _applied(connection: Connection) -> dict[str, str | None]:
     try:
         with connection.transaction():
-            return {row[0] for row in connection.execute(read("state/migrations"))}
+            return dict(connection.execute(read("state/migrations")).fetchall())
     except (errors.InvalidSchemaName, errors.UndefinedTable):
-        return set()
+        return {}
+
+
+def _patiently(step: Callable[[], T]) -> T:
+    """Do `step`, again if somebody holds a lock for a while."""
+    return Retrying(
+        retry=retry_if_exception_type(errors.LockNotAvailable),
+        stop=stop_after_attempt(_TRIES),
+        wait=wait_exponential(multiplier=0.5, max=15),
+        before_sleep=_log_retry,
+        reraise=True,
+    )(step)
 
 
 def _lock(connection: Connection) -> None:
@@ -85,23 +116,49 @@ def _lock(connection: Connection) -> None:
         connection.execute(read("state/lock_migrations"))
 
 
-def _apply(connection: Connection, name: str) -> bool:
-    """Apply a migration unless it was; tell whether it was missing."""
+def _refuse_older(names: Collection[str]) -> None:
+    if _PREVIEW[0] in names and _PREVIEW[1] not in names:
+        message = (
+            f"schema {SCHEMA} is at {max(names)}, which no version upgrades: only that of "
+            f"{_PREVIEW[1]} is taken over. Drop the schema and clear this task: the nightly run "
+            "loads it anew"
+        )
+        raise CatalogError(message)
+
+
+def _adopt(connection: Connection) -> None:
+    """Bring the last schema before the baseline to the baseline."""
+    with _one_file(connection, "preview"):
+        if _PREVIEW[0] in _applied(connection):
+            connection.execute(read("schema/preview"))
+            connection.execute(read("state/adopt"), {"names": list(_BASELINE)})
+
+
+def _apply(connection: Connection, name: str, checksum: str | None) -> bool:
+    """Apply a file unless it was; tell whether it was missing, or another one."""
+    path = name if checksum else f"schema/{name}"
+    with _one_file(connection, name):
+        values = {"name": name, "checksum": checksum}
+        if not connection.execute(read("state/begin_migration"), values).rowcount:
+            return False
+        connection.execute(read(path))
+    return True
+
+
+@contextmanager
+def _one_file(connection: Connection, name: str) -> Iterator[None]:
+    """Open the transaction of a file; wait little for a lock, as others wait behind the DDL."""
     with connection.transaction():
         _lock(connection)
-        # While the DDL waits for a long reader, everybody else waits behind it.
         connection.execute(compose("state/lock_timeout", limit=sql.Literal(_LOCK_TIMEOUT)))
         try:
-            if not connection.execute(read("state/begin_migration"), {"name": name}).rowcount:
-                return False
-            connection.execute(read(f"migrations/{name}"))
+            yield
         except errors.LockNotAvailable as error:
             message = (
                 f"migration {name} waited for a lock in vain: {error}. Another session uses a "
                 f"table of schema {SCHEMA}: end its transaction, then clear this task"
             )
             raise errors.LockNotAvailable(message) from error
-    return True
 
 
 def _log_retry(state: RetryCallState) -> None:

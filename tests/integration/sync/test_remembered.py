@@ -14,6 +14,7 @@ from intra42.sync.session import attempt
 from intra42.sync.work import Identity
 from tests.harness import INCREMENTAL, NIGHTLY
 from tests.integration.sync import worlds
+from tests.upgrade.schemas import PREVIEW
 
 DAGS = [NIGHTLY, INCREMENTAL]
 SECRET = "a key of a test that is long enough"
@@ -231,7 +232,10 @@ def _as_before(mirror):
     with mirror.connect() as connection:
         connection.execute("drop table intra42.settings")
         connection.execute("alter table intra42.tombstones drop column purged")
-        connection.execute("delete from intra42.schema_migrations where name = '0021_settings'")
+        connection.execute("delete from intra42.schema_migrations")
+        connection.execute(
+            "insert into intra42.schema_migrations (name) select unnest(%s::text[])", (PREVIEW,)
+        )
 
 
 @pytest.mark.parametrize("dag_id", DAGS)

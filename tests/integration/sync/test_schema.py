@@ -33,8 +33,15 @@ def engine(connection, database_url):
     opened.dispose()
 
 
+def everything():
+    """Return the names of all files that make the schema, in their order."""
+    schema = sorted(path.stem for path in (FOLDER / "schema").glob("[0-9]*.sql"))
+    functions = sorted(f"functions/{path.stem}" for path in (FOLDER / "functions").glob("*.sql"))
+    return [*schema, *functions, "views"]
+
+
 def test_a_second_migration_does_nothing(connection):
-    names = sorted(path.stem for path in (FOLDER / "migrations").glob("*.sql"))
+    names = everything()
     assert migrate(connection) == names
     assert migrate(connection) == []
     assert connection.execute("select count(*) from intra42.schema_migrations").fetchone() == (
@@ -58,9 +65,7 @@ def test_two_migrations_at_once_take_turns(connection, database_url):
     for thread in threads:
         thread.join(60)
     assert failed == []
-    assert sorted(name for names in applied for name in names) == sorted(
-        path.stem for path in (FOLDER / "migrations").glob("*.sql")
-    )
+    assert sorted(name for names in applied for name in names) == everything()
 
 
 def test_a_migration_that_fails_leaves_the_last_complete_one(connection):
@@ -68,7 +73,7 @@ def test_a_migration_that_fails_leaves_the_last_complete_one(connection):
     with pytest.raises(errors.DuplicateTable):
         migrate(connection)
     done = {row[0] for row in connection.execute("select name from intra42.schema_migrations")}
-    assert done == {"0001_api", "0002_bookkeeping"}
+    assert done == {"0001_bookkeeping", "0002_quota"}
     assert connection.execute("select to_regclass('intra42.cursus')").fetchone() == (None,)
     connection.execute("drop view intra42.users")
     migrate(connection)

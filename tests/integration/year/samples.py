@@ -445,13 +445,14 @@ SAMPLES: dict[str, Callable[[str], Iterator[Sample]]] = {
             "remember",
         )
     },
+    "state/adopt": plain(NIGHT, names=["0001_bookkeeping"]),
     "state/advance_sequences": both(plain(TASK, whole=False), plain(NIGHT, whole=True)),
     "state/begin_job": plain(TASK, kind="window", scopes=["all/21"], moves=True),
     "state/begin_ledger": plain(TASK),
     "state/begin_leg": plain(
         TASK, job_id=1, path="/v2/users", params=Jsonb({}), scopes=["all/21"], after=0
     ),
-    "state/begin_migration": plain(TASK, name="x"),
+    "state/begin_migration": plain(TASK, name="x", checksum=None),
     "state/begun_chunk": of_tables(TASK, **_queue),
     "state/drop_idle_ledger": plain(TASK),
     "state/drop_legs": plain(TASK, job_id=1, wanted=["all/21"]),

@@ -35,7 +35,7 @@ WHOLE = {
 STATEMENTS = sorted(
     path.relative_to(FOLDER).with_suffix("").as_posix()
     for path in FOLDER.rglob("*.sql")
-    if path.parent.name != "migrations"
+    if path.parent.name not in {"schema", "functions"} and path.stem != "views"
 )
 EXPLAINED = [
     name for name in STATEMENTS if name not in samples.PARTS | samples.STAGED | samples.UTILITIES
