@@ -87,7 +87,7 @@ SEEDS = (
                 "            self.add(chunk)\n        chunk = self._waiting.pop()\n",
                 "            self.add(chunk)\n"
                 "            self._work.execute(\n"
-                '                "state/finish_users",\n'
+                '                "jobs/finish_users",\n'
                 "                users=chunk.users,\n"
                 "                **chunk.key,\n"
                 "                **_queue(self._work, self._reader.resource),\n"
@@ -154,7 +154,7 @@ SEEDS = (
         "a list that lacks a pair removes those of all parents, not only its own",
         (
             Edit(
-                f"{_SQL}load/remove_links.sql",
+                f"{_SQL}links.sql",
                 "where pair.{own} = lacking.own_id and pair.{other} = lacking.other_id\n",
                 "where pair.{other} = lacking.other_id\n",
             ),
@@ -235,7 +235,7 @@ OURS = (
         "users leave the queue when one part of their rows is stored, not with the last one",
         (
             Edit(
-                f"{_SQL}state/finish_users.sql",
+                f"{_SQL}jobs.sql",
                 "and first_user = %(first_user)s and part <> %(part)s\n",
                 "and false\n",
             ),
@@ -276,9 +276,9 @@ OURS = (
                 "        self._clock = page.answer.sent_at\n",
             ),
             Edit(
-                f"{_SQL}state/move_leg.sql",
-                "clock = least(clock, %(clock)s)",
-                "clock = greatest(clock, %(clock)s)",
+                f"{_SQL}jobs.sql",
+                "  clock = least(clock, %(clock)s),\n",
+                "  clock = greatest(clock, %(clock)s),\n",
             ),
         ),
         (f"{_WINDOWS}test_a_long_listing_has_the_watermark_of_its_first_page",),
@@ -373,9 +373,9 @@ OURS = (
         "deleted rows leave nothing behind",
         (
             Edit(
-                f"{_SQL}absence/delete.sql",
-                "on u.id = e.user_id\n",
-                "on u.id = e.user_id and u.id is null\n",
+                f"{_SQL}absence.sql",
+                "from gone as e\n  join intra42.users as u on u.id = e.user_id\n",
+                "from gone as e\n  join intra42.users as u on u.id = e.user_id and false\n",
             ),
         ),
         (f"{_DELETES}test_a_row_that_vanished_leaves_a_tombstone",),
@@ -385,7 +385,7 @@ OURS = (
         "a row that was seen after the proof of its absence is deleted",
         (
             Edit(
-                f"{_SQL}absence/seen_since.sql",
+                f"{_SQL}absence.sql",
                 "greatest(e._seq, v.seq) > p.first_seq",
                 "e.id is null",
             ),
@@ -395,7 +395,7 @@ OURS = (
     Mutant(
         "older-answer-overwrites",
         "the answer that is stored last wins, however old it is",
-        (Edit(f"{_SQL}load/merge.sql", " and ({guard})\n", "\n"),),
+        (Edit(f"{_SQL}merge.sql", " and ({guard})\n", "\n"),),
         (f"{_MERGE}test_the_newest_observation_stays",),
     ),
     Mutant(
@@ -407,7 +407,7 @@ OURS = (
     Mutant(
         "older-page-revives",
         "a page asked for before the proof brings a deleted row back",
-        (Edit(f"{_SQL}load/fresh.sql", "grave.seq >= answer.seq", "grave.seq is null"),),
+        (Edit(f"{_SQL}merge.sql", "grave.seq >= answer.seq", "grave.seq is null"),),
         (f"{_MERGE}test_a_row_found_gone_is_not_brought_back_by_an_older_page",),
     ),
     Mutant(
@@ -416,7 +416,7 @@ OURS = (
         (
             Edit(
                 f"{_SYNC}loading.py",
-                '    if trust is Trust.EMBEDDED:\n        return read("load/guard_embedded")\n',
+                '    if trust is Trust.EMBEDDED:\n        return read("merge/guard_embedded")\n',
                 "",
             ),
         ),
@@ -427,7 +427,7 @@ OURS = (
         "rows that did not change are written again",
         (
             Edit(
-                f"{_SQL}load/merge.sql",
+                f"{_SQL}merge.sql",
                 "({mine}) is distinct from ({excluded}) and ",
                 "",
             ),
@@ -439,7 +439,7 @@ OURS = (
         "an answer without rows moves the watermark",
         (
             Edit(
-                f"{_SQL}state/job_outcome.sql",
+                f"{_SQL}jobs.sql",
                 "leg.job_id = j.id and leg.answered and",
                 "leg.job_id = j.id and",
             ),
@@ -488,7 +488,7 @@ OURS = (
         (
             Edit(
                 f"{_SYNC}admission.py",
-                '        work.execute("state/enqueue", resources=queued, users=sorted(entering))\n',
+                '        work.execute("jobs/enqueue", resources=queued, users=sorted(entering))\n',
                 "",
             ),
         ),
@@ -523,7 +523,7 @@ OURS = (
         "the tombstones of an erased account keep its values",
         (
             Edit(
-                f"{_SQL}removal/users.sql",
+                f"{_SQL}erasure.sql",
                 "  set row = jsonb_build_object('id', t.id, 'user_id', gone.id), purged",
                 "  set row = t.row, purged",
             ),

@@ -1,13 +1,16 @@
 """SQL lives in `include/sql`; this module reads it and puts identifiers in, quoted by the driver.
 
-A wheel carries the same files as `intra42/sql`.
+Each file but those of `schema/`, `functions/` and `views.sql` is a room of statements: a line
+`-- name: witness`, what it does, the statement. `read("absence/witness")` is that of
+`absence.sql`. A wheel carries the same files as `intra42/sql`.
 
 Values are always bound parameters (`%(name)s`); only identifiers and lists of them replace the
-`{placeholders}` of a file.
+`{placeholders}` of a statement.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
@@ -26,19 +29,47 @@ def _folder(package: Path) -> Path:
 FOLDER = _folder(_PACKAGE)
 SCHEMA = "intra42"
 
+_NAME = re.compile(r"^-- name: (\w+)\n", re.MULTILINE)
+
 
 @cache
 def read(name: str) -> sql.SQL:
-    """Return the text of `include/sql/<name>.sql`.
+    """Return a statement by its room and its name, such as `absence/witness`.
 
     Raises:
         FileNotFoundError: the package was copied without its `include/` folder.
     """
-    path = FOLDER / f"{name}.sql"
-    if not path.is_file():
-        message = f"{path} is missing: copy the folder include/ beside plugins/ and dags/"
+    room, _, statement = name.partition("/")
+    return sql.SQL(_room(room)[statement])
+
+
+@cache
+def script(path: str) -> sql.SQL:
+    """Return the whole text of `include/sql/<path>.sql`.
+
+    Raises:
+        FileNotFoundError: as in `read`.
+    """
+    return sql.SQL(_text(path))
+
+
+def names(room: str) -> tuple[str, ...]:
+    """Return the statements of a room, in the order of its file, as `read` wants them."""
+    return tuple(f"{room}/{name}" for name in _room(room))
+
+
+@cache
+def _room(room: str) -> dict[str, str]:
+    _head, *parts = _NAME.split(_text(room))
+    return {name: text.strip() for name, text in zip(parts[::2], parts[1::2], strict=True)}
+
+
+def _text(path: str) -> str:
+    file = FOLDER / f"{path}.sql"
+    if not file.is_file():
+        message = f"{file} is missing: copy the folder include/ beside plugins/ and dags/"
         raise FileNotFoundError(message)
-    return sql.SQL(path.read_text(encoding="utf-8"))
+    return file.read_text(encoding="utf-8")
 
 
 def compose(name: str, **parts: sql.Composable) -> sql.Composed:

@@ -1,7 +1,7 @@
 """Where every connection to the warehouse begins: what it relies on is set, not taken for granted.
 
 A role, a database, the environment, the extra of an Airflow connection and a pooler each may choose
-how a session writes times, counts, waits and looks up names. `include/sql/warehouse/settings.sql`
+how a session writes times, counts, waits and looks up names. `include/sql/warehouse.sql`
 says what we need; it takes one round trip, together with all else that a session begins with.
 """
 
@@ -62,7 +62,7 @@ def opened(connect: Connect, *parts: str, **values: Any) -> psycopg.Connection[T
 
     Args:
         connect: opens a connection to the warehouse.
-        parts: further statements that the session begins with, files of `include/sql`.
+        parts: further statements that the session begins with.
         values: what those have in their places.
 
     Raises:
@@ -76,8 +76,8 @@ def opened(connect: Connect, *parts: str, **values: Any) -> psycopg.Connection[T
         was_used, fires_no_triggers, _name = _begin(
             connection,
             "warehouse/settings",
-            "state/in_utc",
-            "api/notice_lost_client",
+            "warehouse/in_utc",
+            "quota/notice_lost_client",
             *parts,
             "warehouse/session",
             local=False,
@@ -98,7 +98,7 @@ def opened_to_read(connect: Connect, *parts: str, **values: Any) -> psycopg.Conn
 
     Args:
         connect: opens a connection to the warehouse.
-        parts: further statements that the transaction begins with, files of `include/sql`.
+        parts: further statements that the transaction begins with.
         values: what those have in their places.
     """
     connection = connect()
@@ -110,7 +110,7 @@ def opened_to_read(connect: Connect, *parts: str, **values: Any) -> psycopg.Conn
         connection.row_factory = dict_row
         # A statement that is prepared would outlive the transaction.
         connection.prepare_threshold = None
-        _begin(connection, "warehouse/settings", "state/in_utc", *parts, local=True, **values)
+        _begin(connection, "warehouse/settings", "warehouse/in_utc", *parts, local=True, **values)
     except BaseException:
         connection.close()
         raise

@@ -27,7 +27,7 @@ import psycopg
 from intra42.api import limiter
 from intra42.api.auth import PostgresTokens
 from intra42.api.client import IntraClient
-from intra42.statements import FOLDER, read
+from intra42.statements import FOLDER, script
 from intra42.sync import absence
 from intra42.sync.work import Identity, Work
 from tests.harness import Mirror
@@ -129,8 +129,8 @@ class Puppet(Mirror):
 
     def execute_named(self, plain: Any, work: Work, name: str, **values: Any) -> Any:
         rows = plain(work, name, **values)
-        self._moved = self._moved or name == "state/move_leg"
-        if name == "load/park":
+        self._moved = self._moved or name == "jobs/move_leg"
+        if name == "parked/park":
             self.at("parking")
         return rows
 
@@ -162,7 +162,7 @@ class Puppet(Mirror):
     ) -> Any:
         cursor = plain(connection, query, *args, **kw)
         for name in MIGRATIONS:
-            if query is read(f"schema/{name}"):
+            if query is script(f"schema/{name}"):
                 self._place = name
                 self.at("migrating", connection)
         return cursor

@@ -26,7 +26,7 @@ print(json.dumps({
     "errors": bag.import_errors,
     "dags": sorted(bag.dags),
     "package": intra42.__file__,
-    "statements": len([intra42.statements.read(name) for name in names]),
+    "statements": len([intra42.statements.script(name) for name in names]),
 }))
 """
 

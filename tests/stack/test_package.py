@@ -19,6 +19,7 @@ import pytest
 from dev.provider import write_metadata
 from dev.settings import COMMON_SETTINGS, ROOT
 from dev.simulator import Simulator
+from intra42.statements import read
 
 PLUGINS = ROOT / "plugins"
 SQL = ROOT / "include" / "sql"
@@ -46,7 +47,7 @@ print("REPORT", json.dumps({
     "behaviour": provider and manager.field_behaviours["intra42"],
     "plugins": plugins,
     "package": statements.__file__,
-    "statement": statements.read("state/in_utc").as_string(),
+    "statement": statements.read("warehouse/in_utc").as_string(),
 }), flush=True)
 for command in sys.argv[1:]:
     arguments = get_parser().parse_args(command.split())
@@ -157,7 +158,7 @@ def test_an_installed_wheel_gives_airflow_type_form_plugin_and_a_connection_test
         assert [name for name, source in plugins if "EntryPoint" in source] == ["intra42"]
         assert errors == {}
     assert found["package"].startswith(str(installed))
-    assert found["statement"] == (SQL / "state" / "in_utc.sql").read_text()
+    assert found["statement"] == read("warehouse/in_utc").as_string()
     assert re.search(rf"airflow-provider-intra42 .* {re.escape(release)} ", said)
     assert said.endswith("Connection success!")
 

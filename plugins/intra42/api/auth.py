@@ -127,7 +127,7 @@ class PostgresTokens:
 
     def _renew(self, connection: psycopg.Connection[Any]) -> tuple[str, float, bytes]:
         with connection.transaction():
-            connection.execute(statements.read("api/token_patience"))
+            connection.execute(statements.read("quota/token_patience"))
             try:
                 self._run(connection, "token_lock")
             except psycopg.errors.LockNotAvailable:
@@ -162,7 +162,7 @@ class PostgresTokens:
         self, connection: psycopg.Connection[Any], name: str, **values: Any
     ) -> psycopg.Cursor[tuple[Any, ...]]:
         values["application"] = self._application
-        return connection.execute(statements.read(f"api/{name}"), values)
+        return connection.execute(statements.read(f"quota/{name}"), values)
 
 
 def _key(client_id: str, client_secret: str) -> bytes:

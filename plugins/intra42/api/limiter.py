@@ -120,7 +120,7 @@ class PostgresLimiter:
 
     def recall(self, connection: psycopg.Connection[Any]) -> None:
         """Take over what the API announced before, by a connection that is open anyway."""
-        statement = statements.read("api/announced")
+        statement = statements.read("quota/announced")
         found = connection.execute(statement, {"application": self._application}).fetchone()
         if found is not None:
             self._learned = found[0], found[1]
@@ -214,12 +214,12 @@ class PostgresLimiter:
         return date + timedelta(seconds=self._seconds() - then)
 
     def _ask(self, name: str, **values: Any) -> tuple[Any, ...]:
-        """Run `api/<name>.sql`; open the connection anew when it broke."""
+        """Run `quota/<name>`; open the connection anew when it broke."""
         values["application"] = self._application
         for attempt in range(1, _CONNECTION_TRIES + 1):
             try:
                 with self._asking:
-                    cursor = self._open().execute(statements.read(f"api/{name}"), values)
+                    cursor = self._open().execute(statements.read(f"quota/{name}"), values)
                     row = cursor.fetchone() if cursor.description else None
             except (psycopg.OperationalError, psycopg.InterfaceError):
                 broken = self._connection is None or self._connection.broken
@@ -234,5 +234,5 @@ class PostgresLimiter:
 
     def _open(self) -> psycopg.Connection[Any]:
         if self._connection is None or self._connection.closed:
-            self._connection = opened(self._connect, "api/limits")
+            self._connection = opened(self._connect, "quota/limits")
         return self._connection

@@ -43,12 +43,14 @@ class Column:
 
     The path element `..` is the record that this one is embedded in. A `required` value that is
     missing parks the record, because the row would be useless or break a constraint. A `compared`
-    value is looked at by the mirror's own statements, so it cannot be stored hashed.
+    value is looked at by the mirror's own statements, so it cannot be stored hashed. The
+    `description` is the column's comment in the database.
     """
 
     name: str
     type: Type
     path: tuple[str, ...]
+    description: str = ""
     required: bool = False
     source: Source = Source.RECORD
     compared: bool = False
@@ -73,7 +75,8 @@ class Link:
 
     `own` holds the record's id, `other` the id of a row of `other_table`: the `id` of each element
     of the record's list `field`. Where `in_record` is false the list has names instead of ids, and
-    the listing's scope says what belongs together.
+    the listing's scope says what belongs together. `description`, `own_is` and `other_is` are the
+    comments of the table and of its columns in the database.
     """
 
     table: str
@@ -82,6 +85,9 @@ class Link:
     other_table: str
     field: str
     in_record: bool = True
+    description: str = ""
+    own_is: str = ""
+    other_is: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -95,6 +101,8 @@ class Resource:
     `updated_at`, so the nightly run reads all of them. `users_if_cheaper` marks a window over the
     whole network that may cost more requests than asking for the mirrored users.
 
+    `description` is the table's comment in the database.
+
     `explode` is the list inside each record of the endpoint that holds the rows. A resource that is
     `embedded_in` another one is read with that one's records and has no request of its own.
     """
@@ -103,6 +111,7 @@ class Resource:
     group: str
     endpoint: str
     columns: tuple[Column, ...]
+    description: str = ""
     references: tuple[Ref, ...] = ()
     derives_from: tuple[str, ...] = ()
     links: tuple[Link, ...] = ()

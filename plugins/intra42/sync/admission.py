@@ -164,7 +164,7 @@ def _store(work: Work, users: Sequence[Seen], memberships: Sequence[Batch]) -> N
                 ids=sorted(entering),
                 synced_at=memberships[-1][2].date,
             )
-        work.execute("state/enqueue", resources=queued, users=sorted(entering))
+        work.execute("jobs/enqueue", resources=queued, users=sorted(entering))
 
     work.commit(step)
     log.info("%d users entered the scope: their whole history will be read", len(entering))

@@ -110,7 +110,7 @@ def _try_to_audit(work: Work, troubles: Troubles) -> None:
     if not budget:
         log.info("nightly_audit_requests is 0: nothing is audited")
         return
-    first_seq: int = work.fetch("state/run_start")[0][0]
+    first_seq: int = work.fetch("ledger/run_start")[0][0]
     # Another table is the first each night.
     audits = rotated(work, [_begin(work, r) for r in graph.children_of_users()], "tables")
     students, counts, pursuit, refetches = _ends(work, budget)
@@ -158,7 +158,7 @@ def _log_progress(work: Work, item: _Audit) -> None:
 def purge_parked(work: Work) -> None:
     """Keep nothing of people who are not mirrored among the parked records."""
     users = [resource.name for resource in graph.children_of_users()]
-    purged = work.commit(lambda: work.fetch("audit/purge_parked", tables=users))[0][0]
+    purged = work.commit(lambda: work.fetch("parked/purge", tables=users))[0][0]
     if purged:
         log.info("%d parked records of people who are not mirrored are forgotten", purged)
 
@@ -411,7 +411,7 @@ def _rows(work: Work, item: _Audit, part: _Part) -> dict[int, int]:
 
 def _parked(work: Work, item: _Audit, part: _Part) -> set[int]:
     rows = work.fetch(
-        "audit/parked",
+        "parked/of_users",
         resource=item.resource.name,
         users=list(map(str, part.users)),
         after=part.after,

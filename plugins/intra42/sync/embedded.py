@@ -109,7 +109,7 @@ def _mark_listed(work: Work, resource: Resource, items: Sequence[Inner], answer:
         "owners": whole,
         "synced_at": answer.date,
     }
-    rows = work.connection.execute(compose("load/mark_embedded", **parts), values).fetchall()
+    rows = work.connection.execute(compose("merge/mark_embedded", **parts), values).fetchall()
     work.counts.changed(resource.name, updated=sum(row[1] for row in rows))
     gone = sum(not row[0] for row in rows)
     if gone:

@@ -177,7 +177,7 @@ def _erase(work: Work, gone: Mapping[int, Answer], first: Mapping[int, int]) -> 
 
 def _hold(work: Work, users: Sequence[int]) -> None:
     """Let nobody add rows of these accounts, and wait for those who are just writing some."""
-    work.fetch("erasure/hold", users=users)
+    work.fetch("erasure/hold_users", users=users)
     for resource in graph.children_of_users():
         hold(work, resource, "user_id", users)
 

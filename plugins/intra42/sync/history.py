@@ -52,7 +52,7 @@ def queue_unseen_users(work: Work) -> None:
 
 def waiting(work: Work, resource: Resource) -> int:
     """Return how many users are queued for this run to read."""
-    return int(work.fetch("state/queued", **_queue(work, resource))[0][0])
+    return int(work.fetch("jobs/queued", **_queue(work, resource))[0][0])
 
 
 def _queue(work: Work, resource: Resource) -> dict[str, object]:
@@ -97,7 +97,7 @@ class _Queue:
         self._hidden: list[int] = []
         self._hidden_since = 0  # the number of the first request that did not show one of them
         for users, part, after, highest in work.fetch(
-            "state/begun_chunk", **_queue(work, reader.resource)
+            "jobs/begun_chunk", **_queue(work, reader.resource)
         ):
             self.add(_Chunk(users=users, part=part, after=after, highest=highest))
 
@@ -152,7 +152,7 @@ class _Queue:
             values = {**_queue(self._work, self._reader.resource), "users": users}
             self._work.commit(
                 lambda values=values: self._work.execute(  # type: ignore[misc]
-                    "state/finish_users", first_user=0, part=0, **values
+                    "jobs/finish_users", first_user=0, part=0, **values
                 )
             )
             del self._hidden[: CHUNK - 1]
@@ -165,7 +165,7 @@ class _Queue:
 
     def _candidates(self) -> list[tuple[int, int]]:
         resource = self._reader.resource
-        statement = compose("state/next_users", target=table(resource.name), owner=_owner(resource))
+        statement = compose("jobs/next_users", target=table(resource.name), owner=_owner(resource))
         values = {
             **self._work.names,
             **_queue(self._work, resource),
@@ -252,7 +252,7 @@ class _RowsSeries(Series):
     def _finish_part(self, page: Page) -> None:
         work, resource = self._work, self._reader.resource
         work.execute(
-            "state/finish_users",
+            "jobs/finish_users",
             users=self._chunk.users,
             **self._chunk.key,
             **_queue(work, resource),
@@ -271,7 +271,7 @@ class _RowsSeries(Series):
 
     def _move(self, chunk: _Chunk) -> None:
         self._work.execute(
-            "state/move_users",
+            "jobs/move_users",
             users=chunk.users,
             after=chunk.after,
             highest=chunk.highest,
@@ -294,7 +294,7 @@ def _note_clock(work: Work, resource: Resource, page: Page) -> None:
     if work.request.window:
         return
     work.execute(
-        "state/move_waiting_jobs",
+        "jobs/move_waiting_jobs",
         resource=resource.name,
         clock=page.answer.sent_at,
         answered=bool(page.records),
@@ -321,7 +321,7 @@ class _UsersSeries(IdsSeries):
         work, users = self._work, self._chunk.users
         returned = self.returned or _ask_with_witness(work, self.reader, users)
         values = {**_queue(work, self.reader.resource), "users": sorted(returned)}
-        work.commit(lambda: work.execute("state/finish_users", **self._chunk.key, **values))
+        work.commit(lambda: work.execute("jobs/finish_users", **self._chunk.key, **values))
         self._queue.leave(self._chunk, len(returned))
         self._queue.hide([user for user in users if user not in returned], page.answer.seq)
 

@@ -52,7 +52,7 @@ class Job:
 
     @classmethod
     def from_row(cls, row: tuple[Any, ...]) -> Job:
-        """Build a job from a row of `state/unfinished_jobs`."""
+        """Build a job from a row of `jobs/unfinished_jobs`."""
         number, kind, scopes, since, until, run_id = row
         span = Window(since=since, until=until) if since else None
         return cls(id=number, kind=kind, scopes=tuple(scopes), span=span, run_id=run_id)
@@ -64,15 +64,15 @@ class Job:
 
     def finish(self, work: Work, resource: Resource) -> None:
         """Move the watermarks of what was answered, and end the job, in the open transaction."""
-        for scopes, watermark in work.fetch("state/job_outcome", job_id=self.id):
+        for scopes, watermark in work.fetch("jobs/job_outcome", job_id=self.id):
             work.execute(
-                "state/move_watermark",
+                "jobs/move_watermark",
                 resource=resource.name,
                 scopes=scopes,
                 watermark=watermark,
                 now=work.client.last_date or watermark,
             )
-        work.execute("state/finish_job", job_id=self.id)
+        work.execute("jobs/finish_job", job_id=self.id)
 
 
 class FutureWatermark(Exception):  # says what was found, not what failed
@@ -115,14 +115,14 @@ def _drop_unwanted(work: Work, resource: Resource, job: Job) -> bool:
     them, and the job would never end.
     """
     wanted = [scope.key for scope in window.scopes(resource, work.config)]
-    dropped = work.commit(lambda: work.execute("state/drop_legs", job_id=job.id, wanted=wanted))
+    dropped = work.commit(lambda: work.execute("jobs/drop_legs", job_id=job.id, wanted=wanted))
     if dropped:
         log.warning("%s: listings that nobody asks for any more are dropped", resource.name)
     return bool(dropped)
 
 
 def _next_leg(work: Work, job: Job, being_read: Iterable[int]) -> Leg | None:
-    rows = work.fetch("state/next_leg", job_id=job.id, being_read=list(being_read))
+    rows = work.fetch("jobs/next_leg", job_id=job.id, being_read=list(being_read))
     if not rows:
         return None
     number, path, params, scopes, after, highest, page = rows[0]
@@ -140,7 +140,7 @@ def _next_leg(work: Work, job: Job, being_read: Iterable[int]) -> Leg | None:
 def begin_leg(work: Work, job_id: int, leg: Leg, scopes: Iterable[str]) -> None:
     """Write down a listing to read for a job."""
     work.execute(
-        "state/begin_leg",
+        "jobs/begin_leg",
         job_id=job_id,
         path=leg.path,
         params=Jsonb(leg.params),
@@ -188,7 +188,7 @@ class _LegSeries(Series):
         self._clock = self._clock or page.answer.sent_at
         lookback = timedelta(minutes=self._work.config.lookback_minutes)
         if job.span and job.kind == "window" and job.span.since + lookback > page.answer.date:
-            self._work.commit(lambda: self._work.execute("state/finish_job", job_id=job.id))
+            self._work.commit(lambda: self._work.execute("jobs/finish_job", job_id=job.id))
             raise FutureWatermark
         if job.span:
             _refuse_foreign_rows(resource, job.span, page, self._leg)
@@ -216,7 +216,7 @@ class _LegSeries(Series):
         for leg in self._further:
             begin_leg(work, job.id, leg, leg.scopes)
         work.execute(
-            "state/move_leg",
+            "jobs/move_leg",
             job_id=job.id,
             number=self._leg.number,
             after=page.last_id,

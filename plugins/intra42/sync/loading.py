@@ -216,22 +216,22 @@ def _statements(name: str, trust: Trust, absent: frozenset[str], toasted: bool) 
         "guard": _guard(resource, trust),
         "target": table(name),
         "stage": stage,
-        "answer": read("load/answer"),
+        "answer": read("merge/answer"),
     }
     composed: dict[str, sql.Composable] = {
-        "stage": compose("load/stage", stage=bare, definitions=definitions),
-        "copy": compose("load/copy", stage=stage, columns=columns(resource.column_names)),
+        "stage": compose("merge/stage", stage=bare, definitions=definitions),
+        "copy": compose("merge/copy", stage=stage, columns=columns(resource.column_names)),
         "copy_of_several": compose(
-            "load/copy", stage=stage, columns=columns((*resource.column_names, "_answer"))
+            "merge/copy", stage=stage, columns=columns((*resource.column_names, "_answer"))
         ),
-        "insert": compose("load/insert", **lists),
-        "merge": compose("load/merge", **lists),
-        "verify": compose("load/verify", **lists),
-        "shown": compose("load/shown", **lists),
-        "empty_stage": compose("load/empty_stage", **lists),
+        "insert": compose("merge/insert", **lists),
+        "merge": compose("merge/merge", **lists),
+        "verify": compose("merge/verify", **lists),
+        "shown": compose("merge/shown", **lists),
+        "empty_stage": compose("merge/empty_stage", **lists),
     }
     if name == "users":
-        composed["note_anonymised"] = compose("load/note_anonymised", **lists)
+        composed["note_anonymised"] = compose("merge/note_anonymised", **lists)
     return {key: statement.as_bytes() for key, statement in composed.items()}
 
 
@@ -242,8 +242,8 @@ def _fresh(resource: Resource, names: Sequence[str], stage: sql.Composable) -> s
         sql.Identifier("derived" if name in derived else "staged", name) for name in names
     )
     source = compose(f"derive/for_{resource.name}", stage=stage) if derived else sql.SQL("")
-    answer = read("load/answer")
-    return compose("load/fresh", values=values, stage=stage, answer=answer, derived=source)
+    answer = read("merge/answer")
+    return compose("merge/fresh", values=values, stage=stage, answer=answer, derived=source)
 
 
 def _assignments(names: Sequence[str]) -> sql.Composed:
@@ -253,11 +253,11 @@ def _assignments(names: Sequence[str]) -> sql.Composed:
 
 
 def _guard(resource: Resource, trust: Trust) -> sql.Composable:
-    later = read("load/guard_later_request")
+    later = read("merge/guard_later_request")
     if trust is Trust.EMBEDDED:
-        return read("load/guard_embedded")
+        return read("merge/guard_embedded")
     if trust is Trust.LISTING and "updated_at" in resource.column_names:
-        return compose("load/guard_listing", later_request=later)
+        return compose("merge/guard_listing", later_request=later)
     return later
 
 
@@ -274,7 +274,7 @@ def park(work: Work, resource: Resource, unfit: Iterable[Unfit], answer: Answer)
         )
         kept = work.hashing.payload(resource, item.payload)
         work.execute(
-            "load/park",
+            "parked/park",
             resource=resource.name,
             id=item.id,
             fingerprint=fingerprint(item.id, kept),
@@ -312,4 +312,4 @@ def existing(work: Work, name: str, ids: Iterable[int]) -> set[int]:
 @cache
 def _select_existing(name: str) -> bytes:
     """Return the statement of `existing` for one table, rendered once per process."""
-    return compose("load/existing", target=table(name)).as_bytes()
+    return compose("merge/existing", target=table(name)).as_bytes()

@@ -44,7 +44,7 @@ def open_run(connect: Connect, api: ApiSettings, identity: Identity, request: Re
         with connection.transaction():
             forget_unwanted(connection, identity.dag_id, request)
             remember(connection, names, request, memory)
-            connection.execute(read("state/open_run"), names)
+            connection.execute(read("ledger/open_run"), names)
     log.info("%s", describe(request, api))
 
 
@@ -56,7 +56,7 @@ def advance_sequences(connection: Connection, dag_id: str) -> None:
     silence. The first run of a DAG in half a day looks at all tables, the others at a few, unless
     they find a sequence that is behind.
     """
-    lately = connection.execute(read("state/opened_lately"), {"dag_id": dag_id}).fetchone()
+    lately = connection.execute(read("ledger/opened_lately"), {"dag_id": dag_id}).fetchone()
     whole = not (lately and lately[0])
     moved = _advance(connection, whole=whole)
     if moved and not whole:
@@ -70,7 +70,7 @@ def advance_sequences(connection: Connection, dag_id: str) -> None:
 
 
 def _advance(connection: Connection, *, whole: bool) -> list[tuple[str, int, int]]:
-    return connection.execute(read("state/advance_sequences"), {"whole": whole}).fetchall()
+    return connection.execute(read("ledger/advance_sequences"), {"whole": whole}).fetchall()
 
 
 def describe(request: Request, api: ApiSettings) -> str:

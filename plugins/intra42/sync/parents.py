@@ -193,7 +193,7 @@ def store_lists(
     newest = {
         row[0]
         for row in work.fetch(
-            "load/seen_by",
+            "merge/seen_by",
             resource=resource.name,
             ids=[row.id for row in rows],
             seq=answer.seq,
@@ -224,8 +224,8 @@ def set_links(
     """Add `pairs` to a link table; return which other ones of `owners` it has: doubted ones."""
     ordered = sorted(pairs)
     values = _values(work, link, ordered, answer) | {"owners": list(owners)}
-    lacking = work.connection.execute(_compose("load/lacking_links", link), values).fetchall()
-    [[added]] = work.connection.execute(_compose("load/add_links", link), values).fetchall()
+    lacking = work.connection.execute(_compose("links/lacking", link), values).fetchall()
+    [[added]] = work.connection.execute(_compose("links/add", link), values).fetchall()
     work.counts.changed(link.table, inserted=added)
     if added:
         log.info("%s: %d pairs added", link.table, added)
@@ -238,7 +238,7 @@ def remove_links(work: Work, link: Link, pairs: Iterable[Pair], answer: Any) -> 
     if not ordered:
         return
     values = _values(work, link, ordered, answer)
-    removed = work.connection.execute(_compose("load/remove_links", link), values).rowcount
+    removed = work.connection.execute(_compose("links/remove", link), values).rowcount
     work.counts.changed(link.table, deleted=removed)
     log.info("%s: %d pairs removed", link.table, removed)
 
@@ -264,7 +264,7 @@ def _keep_stubs(work: Work, name: str, ids: Iterable[int]) -> None:
     stubs = sorted(set(ids) - existing(work, name, ids))
     if not stubs:
         return
-    statement = compose("load/stubs", target=table(name))
+    statement = compose("merge/stubs", target=table(name))
     at = work.clock
 
     def step() -> None:

@@ -92,7 +92,7 @@ def watermarks(work: Work, resource: Resource) -> tuple[dict[Scope, datetime], t
     own: dict[Scope, datetime] = {}
     loaded: dict[Scope, datetime] = {}
     rows = work.fetch(
-        "state/watermarks",
+        "jobs/watermarks",
         resource=resource.name,
         scopes=list(wanted),
         dags=[work.identity.dag_id, work.loader],
@@ -145,7 +145,7 @@ def _begin_full(work: Work, reader: Reader, wanted: Sequence[Scope]) -> None:
 
 def _queue_everyone(work: Work, resource: Resource, kind: str, wanted: Sequence[Scope]) -> None:
     work.fetch(
-        "state/begin_job",
+        "jobs/begin_job",
         resource=resource.name,
         kind=kind,
         scopes=[scope.key for scope in wanted],
@@ -156,13 +156,13 @@ def _queue_everyone(work: Work, resource: Resource, kind: str, wanted: Sequence[
     campuses = sorted({scope.campus_id for scope in wanted if scope.campus_id is not None})
     everyone = kind == "full" or not campuses
     work.execute(
-        "state/enqueue_all",
+        "jobs/enqueue_all",
         resource=resource.name,
         campuses=None if everyone else campuses,
         strays_of=_campuses_that_lack_a_cursus(work, wanted),
     )
     if kind == "first" and resource.name == "campus_users":
-        left_out = work.execute("state/leave_out_entered")
+        left_out = work.execute("jobs/leave_out_entered")
         if left_out:
             log.info(
                 "%s: read already with %d users who entered in this run",
@@ -206,7 +206,7 @@ def _since(work: Work, resource: Resource, group: window.Group) -> Window:
     if group.watermark <= now:
         return window.since_watermark(group.watermark, lookback, now)
     scopes = [scope.key for scope in group.scopes]
-    before = work.fetch("state/watermark_before", resource=resource.name, scopes=scopes)[0][0]
+    before = work.fetch("jobs/watermark_before", resource=resource.name, scopes=scopes)[0][0]
     span = window.since_watermark(group.watermark, lookback, now, before)
     log.warning(
         "%s: the watermark %s is later than the API's clock %s; reading from %s on",
@@ -224,7 +224,7 @@ def _begin(
 
     def step() -> None:
         row = work.fetch(
-            "state/begin_job",
+            "jobs/begin_job",
             resource=resource.name,
             kind=kind,
             # A window's scopes are those of its legs; an explicit one has none.
@@ -329,7 +329,7 @@ def _unfinished_of_run(work: Work, resource: Resource, kind: str, span: Window |
 def _unfinished(work: Work, resource: Resource) -> list[Job]:
     """Return the jobs to go on with; a run of an explicit window has only its own."""
     rows = work.fetch(
-        "state/unfinished_jobs",
+        "jobs/unfinished_jobs",
         resource=resource.name,
         explicit=work.request.window is not None,
     )
@@ -359,7 +359,7 @@ def _retry_parked(work: Work, reader: Reader) -> None:
     now = work.client.last_date
     due = work.commit(
         lambda: work.fetch(
-            "load/parked_due",
+            "parked/due",
             resource=reader.resource.name,
             now=now,
             week_ago=now - timedelta(days=7),
@@ -377,7 +377,7 @@ def _retry_parked(work: Work, reader: Reader) -> None:
             log.info("%d parked records are gone from the API and forgotten", len(gone))
             work.commit(
                 lambda gone=gone: work.execute(  # type: ignore[misc]
-                    "load/forget_parked",
+                    "parked/forget",
                     resource=reader.resource.name,
                     ids=list(gone),
                     first_seqs=list(gone.values()),

@@ -14,7 +14,7 @@ _BATCH = 10_000
 
 def prune(work: Work) -> None:
     """Remove a batch of old bookkeeping from each table; what is left goes the next nights."""
-    removed = work.commit(lambda: work.fetch("state/prune", batch=_BATCH, clock=work.latest_clock))
+    removed = work.commit(lambda: work.fetch("ledger/prune", batch=_BATCH, clock=work.latest_clock))
     for name, rows in removed:
         if rows:
             log.info("Removed %d rows of %s that no run needs any more", rows, name)

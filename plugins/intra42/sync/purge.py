@@ -50,7 +50,7 @@ def purge(work: Work) -> None:
     """
     if not work.request.purge_out_of_scope:
         return
-    unfinished = [row[0] for row in work.fetch("purge/unfinished")]
+    unfinished = [row[0] for row in work.fetch("erasure/unfinished_loads")]
     if unfinished:
         message = (
             f"Nothing was purged: {', '.join(unfinished)} are not read to their end yet, so who is "
@@ -87,7 +87,7 @@ def _say_nothing_to_do(work: Work) -> None:
 def _outside(work: Work) -> _Outside:
     standing = work.request.standing
     users, total = work.fetch(
-        "purge/users_outside",
+        "erasure/users_outside",
         campuses=list(standing.campus_ids) or None,
         cursus=list(standing.all_cursus_ids),
     )[0]
@@ -95,7 +95,7 @@ def _outside(work: Work) -> _Outside:
     for resource in graph.children_of_users():
         if resource.scope_cursus is None:
             continue
-        statement = compose("purge/rows_outside", target=table(resource.name))
+        statement = compose("erasure/rows_outside", target=table(resource.name))
         values = {"cursus": list(getattr(standing, resource.scope_cursus)), "users": users}
         rows = work.connection.execute(statement, values).fetchall()
         found.rows[resource.name], found.all_rows[resource.name] = rows[0]
@@ -128,7 +128,7 @@ def _remove(work: Work, remove: Callable[[Removal], None]) -> None:
             Removal(
                 reason="the settings no longer ask for it",
                 purged=True,
-                seq=work.fetch("removal/draw")[0][0],
+                seq=work.fetch("erasure/draw")[0][0],
                 deleted_at=work.clock,
             )
         )

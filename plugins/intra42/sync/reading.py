@@ -158,7 +158,7 @@ class Reader:
 
     def highest_stored(self) -> int:
         """Return the highest id that the mirror has, 0 if it has none."""
-        statement = compose("load/highest", target=table(self.resource.name))
+        statement = compose("merge/highest", target=table(self.resource.name))
         [row] = self.work.connection.execute(statement).fetchall()
         return int(row[0])
 
@@ -173,7 +173,7 @@ class Reader:
     def _unpark(self, ids: Sequence[int], answer: Answer) -> None:
         """Keep nothing of records that turned out to be out of scope."""
         self.work.execute(
-            "load/unpark", resource=self.resource.name, ids=list(map(str, ids)), seq=answer.seq
+            "parked/unpark", resource=self.resource.name, ids=list(map(str, ids)), seq=answer.seq
         )
 
     def _of_our_cursus(self, seen: list[Seen], bad: list[Bad]) -> tuple[list[Seen], list[Bad]]:
@@ -431,8 +431,8 @@ def lock_task(work: Work) -> None:
 
 
 def _lock(work: Work, name: str) -> None:
-    row = work.connection.execute(read("state/try_lock"), {"name": name}).fetchone()
+    row = work.connection.execute(read("ledger/try_lock"), {"name": name}).fetchone()
     if row and row[0]:
         return
     log.info("Another task works on %s: waiting for it to end", name)
-    work.wait_for("state/lock", name=name)
+    work.wait_for("ledger/lock", name=name)

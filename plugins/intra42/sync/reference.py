@@ -141,12 +141,12 @@ def _read_achievements(work: Work, reader: _Reader) -> set[int]:
     catalogue = numbered(work.client, _CATALOGUE, {}, page_size=_PAGE)
     if not campuses:
         return _achievements_by_catalogue(work, reader, catalogue)
-    rows, stubs, linked = work.fetch("reference/achievement_counts", campuses=list(campuses))[0]
+    rows, stubs, linked = work.fetch("links/achievement_counts", campuses=list(campuses))[0]
     others = _pages(rows - linked, least=0)  # asked for by id, if by campus
     hidden = _pages(stubs, least=0)  # asked for by id in any case
-    counts = dict(work.fetch("reference/achievements_of_campuses", campuses=list(campuses)))
+    counts = dict(work.fetch("links/achievements_of_campuses", campuses=list(campuses)))
     by_campus = sum(_pages(counts.get(number, 0)) for number in campuses) + others
-    remembered = work.fetch("reference/total", path=_CATALOGUE)
+    remembered = work.fetch("jobs/listing_total", path=_CATALOGUE)
     if remembered:
         if _pages(remembered[0][0]) + hidden < by_campus:
             return _achievements_by_catalogue(work, reader, catalogue)
@@ -210,7 +210,7 @@ def _remember_total(work: Work, page: Page) -> None:
     if page.answer.total:
         work.commit(
             lambda: work.execute(
-                "reference/remember_total",
+                "jobs/remember_listing_total",
                 path=_CATALOGUE,
                 total=page.answer.total,
                 seen_at=page.answer.date,
@@ -370,7 +370,7 @@ def _reread_unlisted(work: Work, reader: _Reader, seen: set[int]) -> None:
     resource = reader.resource
     if resource.by_id is None:
         return
-    statement = compose("load/unlisted", target=table(resource.name))
+    statement = compose("merge/unlisted", target=table(resource.name))
     rows = work.connection.execute(statement, {"seen": sorted(seen)}).fetchall()
     if rows:
         fetch_by_id(work, resource, [row[0] for row in rows], reader.doubts)
@@ -386,7 +386,7 @@ def _mark_listed(work: Work, reader: _Reader, seen: set[int]) -> None:
     if not seen:
         log.warning("%s: an empty listing is not believed; `listed` stays", resource.name)
         return
-    statement: sql.Composed = compose("load/mark_listed", target=table(resource.name))
+    statement: sql.Composed = compose("merge/mark_listed", target=table(resource.name))
     partial = reader.unreadable > 0 or not work.request.lists_all
     values = {
         **work.names,

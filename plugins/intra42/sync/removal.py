@@ -37,7 +37,7 @@ class Removal:
 
 def hold(work: Work, resource: Resource, key: str, ids: Sequence[int]) -> None:
     """Wait for whoever is just showing the rows whose `key` is one of `ids`."""
-    statement = compose("removal/hold", target=table(resource.name), key=sql.Identifier(key))
+    statement = compose("erasure/hold_rows", target=table(resource.name), key=sql.Identifier(key))
     work.connection.execute(statement, {"resource": resource.name, "ids": list(ids)})
 
 
@@ -45,13 +45,13 @@ def remove_users(work: Work, users: Sequence[int], why: Removal) -> None:
     """Remove accounts with all their rows, and all that is known of them elsewhere."""
     for resource in reversed(graph.children_of_users()):
         remove_rows(work, resource, "user_id", users, why)
-    deleted = work.execute("removal/users", **_values(work, users, why))
+    deleted = work.execute("erasure/remove_users", **_values(work, users, why))
     work.counts.changed("users", deleted=deleted)
 
 
 def remove_rows(work: Work, resource: Resource, key: str, ids: Sequence[int], why: Removal) -> None:
     """Remove the rows whose `key` is one of `ids`."""
-    statement = compose("removal/rows", target=table(resource.name), key=sql.Identifier(key))
+    statement = compose("erasure/remove_rows", target=table(resource.name), key=sql.Identifier(key))
     values = {**_values(work, ids, why), "resource": resource.name}
     deleted = work.connection.execute(statement, values).rowcount
     work.counts.changed(resource.name, deleted=deleted)

@@ -20,10 +20,11 @@ from tenacity import (
     wait_exponential,
 )
 
+from intra42.catalog.comments import comments
 from intra42.catalog.model import Type
 from intra42.catalog.resources import RESOURCES
 from intra42.errors import CatalogError
-from intra42.statements import FOLDER, SCHEMA, compose, read
+from intra42.statements import FOLDER, SCHEMA, compose, read, script, table
 from intra42.sync.work import Connection
 from intra42.warehouse import patient
 
@@ -36,6 +37,7 @@ _OLDEST_SERVER = 140_000
 _LOCK_TIMEOUT = "2s"
 _TRIES = 12
 _BASELINE = ("0001_bookkeeping", "0002_quota", "0003_mirror", "0004_levels")
+_COMMENTS = "comments"  # of the mirror's tables; the others have theirs in `schema/`
 # The first and the last migration of the schema before the baseline, which was never released.
 _PREVIEW = ("0001_api", "0019_shorter_silence")
 _DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
@@ -44,9 +46,10 @@ _DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
 def migrate(connection: Connection) -> list[str]:
     """Apply what is missing of `include/sql`: the schema, functions and views; return the names.
 
-    A file of `schema/` is applied once. `functions/` and `views.sql` say how things are: they are
-    applied again when their text has changed. Safe when several runs start at once: they take
-    turns. Each file is one transaction, so a failure leaves the schema at the last complete one.
+    A file of `schema/` is applied once. `functions/`, `views.sql` and the catalogue's comments say
+    how things are: they are applied again when their text has changed. Safe when several runs
+    start at once: they take turns. Each file is one transaction, so a failure leaves the schema at
+    the last complete one.
 
     Raises:
         CatalogError: the server, or the schema it has, is too old.
@@ -64,7 +67,7 @@ def migrate(connection: Connection) -> list[str]:
     with connection.transaction():
         _lock(connection)
         _refuse_older(_applied(connection))
-        connection.execute(read("state/create_schema"))
+        connection.execute(read("migrations/create_schema"))
     applied = _applied(connection)
     if _PREVIEW[0] in applied:
         _patiently(partial(_adopt, connection))
@@ -84,17 +87,32 @@ def _files() -> dict[str, str | None]:
     """Return the files in their order: None for each of the schema, a checksum for the others."""
     schema = sorted(path.stem for path in (FOLDER / "schema").glob("[0-9]*.sql"))
     functions = sorted(f"functions/{path.stem}" for path in (FOLDER / "functions").glob("*.sql"))
-    return dict.fromkeys(schema) | {name: _checksum(name) for name in (*functions, "views")}
+    repeated = {name: _checksum(script(name)) for name in (*functions, "views")}
+    return dict.fromkeys(schema) | repeated | {_COMMENTS: _checksum(_comments())}
 
 
-def _checksum(name: str) -> str:
-    return hashlib.sha256(read(name).as_string().encode()).hexdigest()
+def _comments() -> sql.Composed:
+    """Return the comments of the catalogue as one script."""
+    return sql.SQL(";\n").join(
+        compose("migrations/describe_table", table=table(name), text=sql.Literal(text))
+        if column is None
+        else compose(
+            "migrations/describe_column",
+            column=sql.Identifier(SCHEMA, name, column),
+            text=sql.Literal(text),
+        )
+        for name, column, text in comments()
+    )
+
+
+def _checksum(text: sql.Composable) -> str:
+    return hashlib.sha256(text.as_string().encode()).hexdigest()
 
 
 def _applied(connection: Connection) -> dict[str, str | None]:
     try:
         with connection.transaction():
-            return dict(connection.execute(read("state/migrations")).fetchall())
+            return dict(connection.execute(read("migrations/applied")).fetchall())
     except (errors.InvalidSchemaName, errors.UndefinedTable):
         return {}
 
@@ -113,7 +131,7 @@ def _patiently(step: Callable[[], T]) -> T:
 def _lock(connection: Connection) -> None:
     """Become the only one who applies migrations, until the transaction ends."""
     with patient(connection):
-        connection.execute(read("state/lock_migrations"))
+        connection.execute(read("migrations/lock"))
 
 
 def _refuse_older(names: Collection[str]) -> None:
@@ -130,8 +148,8 @@ def _adopt(connection: Connection) -> None:
     """Bring the last schema before the baseline to the baseline."""
     with _one_file(connection, "preview"):
         if _PREVIEW[0] in _applied(connection):
-            connection.execute(read("schema/preview"))
-            connection.execute(read("state/adopt"), {"names": list(_BASELINE)})
+            connection.execute(script("schema/preview"))
+            connection.execute(read("migrations/adopt"), {"names": list(_BASELINE)})
 
 
 def _apply(connection: Connection, name: str, checksum: str | None) -> bool:
@@ -139,9 +157,9 @@ def _apply(connection: Connection, name: str, checksum: str | None) -> bool:
     path = name if checksum else f"schema/{name}"
     with _one_file(connection, name):
         values = {"name": name, "checksum": checksum}
-        if not connection.execute(read("state/begin_migration"), values).rowcount:
+        if not connection.execute(read("migrations/begin"), values).rowcount:
             return False
-        connection.execute(read(path))
+        connection.execute(_comments() if name == _COMMENTS else script(path))
     return True
 
 
@@ -150,7 +168,7 @@ def _one_file(connection: Connection, name: str) -> Iterator[None]:
     """Open the transaction of a file; wait little for a lock, as others wait behind the DDL."""
     with connection.transaction():
         _lock(connection)
-        connection.execute(compose("state/lock_timeout", limit=sql.Literal(_LOCK_TIMEOUT)))
+        connection.execute(compose("migrations/lock_timeout", limit=sql.Literal(_LOCK_TIMEOUT)))
         try:
             yield
         except errors.LockNotAvailable as error:

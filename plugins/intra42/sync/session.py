@@ -119,7 +119,7 @@ def _session(
     with (
         warehouse.in_words(f"{resource or identity.task_id}, run {identity.run_id}"),
         closing(
-            warehouse.opened(connect, "state/introduce", dag_id=identity.dag_id, loads=loads)
+            warehouse.opened(connect, "ledger/introduce", dag_id=identity.dag_id, loads=loads)
         ) as connection,
     ):
         gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS, *collected[1:])
@@ -131,7 +131,7 @@ def _session(
 
 def _recall_clock(connection: Connection, client: IntraClient, identity: Identity) -> None:
     names = {"dag_id": identity.dag_id, "run_id": identity.run_id}
-    row = connection.execute(read("state/heard"), names).fetchone()
+    row = connection.execute(read("ledger/heard"), names).fetchone()
     if row is not None:
         client.clock.recall(row[0], agreed=row[1])
 
@@ -152,8 +152,8 @@ def _recorded(work: Work) -> Iterator[Work]:
         if not work.connection.broken:
             with work.connection.transaction():
                 work.save_ledger()
-                work.execute("state/end_ledger", id=work.ledger_id, status=status)
-                work.execute("state/drop_idle_ledger", id=work.ledger_id)
+                work.execute("ledger/end", id=work.ledger_id, status=status)
+                work.execute("ledger/drop_idle", id=work.ledger_id)
         _log_closing_line(work, status)
 
 
@@ -207,7 +207,7 @@ def _window_text(work: Work) -> str:
 
 def _begin_ledger(connection: Connection, identity: Identity, resource: str) -> int:
     row = connection.execute(
-        read("state/begin_ledger"),
+        read("ledger/begin"),
         {
             "dag_id": identity.dag_id,
             "run_id": identity.run_id,

@@ -105,7 +105,7 @@ class _Listing:
         work.log_page(page)
         shown = ids_of(page)
         known = existing(work, "users", shown)
-        parked = work.fetch("audit/parked_users", ids=list(map(str, shown - known)))
+        parked = work.fetch("parked/users", ids=list(map(str, shown - known)))
         missing = shown - known - {row[0] for row in parked}
         records = [record for record in page.records if record_id(record) in missing]
         at_end = page.done and not self._spans

@@ -167,7 +167,7 @@ class Work:
     @property
     def latest_clock(self) -> datetime:
         """The API's clock as far as any run has heard it; asks the database each time."""
-        latest: datetime = self.fetch("state/latest_clock")[0][0]
+        latest: datetime = self.fetch("ledger/latest_clock")[0][0]
         return latest
 
     def fetch(self, name: str, /, **values: Any) -> list[tuple[Any, ...]]:
@@ -228,7 +228,7 @@ class Work:
             return
         tables = sorted(item for item in self.counts.tables.items() if any(item[1]))
         self.execute(
-            "state/save_ledger",
+            "ledger/save",
             id=self.ledger_id,
             bytes=self.client.usage.bytes,
             retries_429=self.client.usage.retries_429,
@@ -246,7 +246,7 @@ class Work:
 
     def resume_ledger(self) -> None:
         """Go on counting where this attempt stopped to wait for the quota."""
-        rows = self.fetch("state/resumed_ledger", id=self.ledger_id)
+        rows = self.fetch("ledger/resumed", id=self.ledger_id)
         pages, records, unchanged, parked, size, retries, requests, *written = rows[0]
         inserted, updated, deleted, names, by_table = written
         self.counts = Counts(

@@ -48,7 +48,7 @@ def written(work: Work, *, also: Collection[str] = ()) -> Written:
     tables = {name: numbers for name, numbers in work.counts.tables.items() if any(numbers)}
     requests = 0
     untold = work.fetch(
-        "state/untold",
+        "ledger/untold",
         id=work.ledger_id,
         task_id=identity.task_id,
         map_index=identity.map_index,

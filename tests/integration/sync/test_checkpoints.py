@@ -134,7 +134,7 @@ def test_an_unfinished_window_is_finished_before_the_next_begins(loaded):
     assert mirror.differences() == []
 
 
-@pytest.mark.parametrize("statement", ["refresh/request", "state/move_leg"])
+@pytest.mark.parametrize("statement", ["refresh/request", "jobs/move_leg"])
 def test_a_kill_in_the_middle_of_a_transaction_leaves_nothing_behind(town, statement):
     town.sim.world.validate_project(101, 12)
     plain = town.task

@@ -295,7 +295,7 @@ def test_a_limit_of_statements_is_kept_but_does_not_end_a_wait_for_another_task(
 
     def step(work: Work) -> None:
         for lock, values in (
-            ("state/lock", {"name": "something"}),
+            ("ledger/lock", {"name": "something"}),
             ("absence/lock", {"resource": "users"}),
             ("hashing/lock_rewriting", {}),
             ("hashing/lock", {}),

@@ -185,11 +185,11 @@ TASK, NIGHT = Often.TASK, Often.NIGHT
 
 # Parts of others, which are rendered into them.
 PARTS = {
-    "load/answer",
-    "load/fresh",
-    "load/guard_embedded",
-    "load/guard_later_request",
-    "load/guard_listing",
+    "merge/answer",
+    "merge/fresh",
+    "merge/guard_embedded",
+    "merge/guard_later_request",
+    "merge/guard_listing",
     "derive/for_achievements_users",
     "derive/for_coalitions_users",
     "derive/for_projects_users",
@@ -197,21 +197,23 @@ PARTS = {
 }
 # Rendered by the functions that load a page, and run against a stage with rows in it.
 STAGED = {
-    "load/insert",
-    "load/merge",
-    "load/verify",
-    "load/shown",
-    "load/empty_stage",
-    "load/note_anonymised",
+    "merge/insert",
+    "merge/merge",
+    "merge/verify",
+    "merge/shown",
+    "merge/empty_stage",
+    "merge/note_anonymised",
 }
 # Nothing to explain: no plan is made for them.
 UTILITIES = {
-    "api/notice_lost_client",
-    "load/copy",
-    "load/stage",
-    "state/create_schema",
-    "state/in_utc",
-    "state/lock_timeout",
+    "quota/notice_lost_client",
+    "merge/copy",
+    "merge/stage",
+    "migrations/create_schema",
+    "migrations/describe_column",
+    "migrations/describe_table",
+    "warehouse/in_utc",
+    "migrations/lock_timeout",
     "warehouse/encoding",
     "warehouse/listen",
 }
@@ -274,7 +276,7 @@ SAMPLES: dict[str, Callable[[str], Iterator[Sample]]] = {
         each(TASK, [ALL_USERS], owned("id")),
     ),
     **{
-        f"api/{name}": plain(TASK, **_api)
+        f"quota/{name}": plain(TASK, **_api)
         for name in (
             "announced",
             "learn",
@@ -298,16 +300,16 @@ SAMPLES: dict[str, Callable[[str], Iterator[Sample]]] = {
     "audit/move_position": plain(TASK, listing="/v2/cursus/21/users", after=1, moved_at=NOW),
     "audit/next_users": of_tables(NIGHT, most=8_000),
     "audit/oldest_checks": each(NIGHT, turn=3),
-    "audit/parked": of_tables(TASK, users=list(map(str, USERS)), after=0),
-    "audit/parked_users": plain(TASK, ids=list(map(str, USERS))),
+    "parked/of_users": of_tables(TASK, users=list(map(str, USERS)), after=0),
+    "parked/users": plain(TASK, ids=list(map(str, USERS))),
     "audit/position": plain(TASK, listing="/v2/cursus/21/users"),
     "audit/progress": of_tables(NIGHT),
-    "audit/purge_parked": plain(NIGHT, tables=[r.name for r in graph.children_of_users()]),
+    "parked/purge": plain(NIGHT, tables=[r.name for r in graph.children_of_users()]),
     "derive/from_campus_users": both(plain(TASK, ids=USERS), plain(NIGHT, ids=None)),
     "derive/from_coalitions": both(plain(TASK, ids=ROWS[:5]), plain(NIGHT, ids=None)),
     "derive/from_cursus_users": both(plain(TASK, ids=USERS), plain(NIGHT, ids=None)),
     "erasure/forget_vanished": plain(NIGHT),
-    "erasure/hold": plain(TASK, users=USERS[:20]),
+    "erasure/hold_users": plain(TASK, users=USERS[:20]),
     "erasure/knows_any": each(TASK),
     "erasure/lately_erased": plain(NIGHT, **_guard),
     "erasure/note_vanished": plain(NIGHT),
@@ -342,7 +344,7 @@ SAMPLES: dict[str, Callable[[str], Iterator[Sample]]] = {
     "hashing/to_reread": plain(TASK),
     "hashing/unread": each(NIGHT, [ALL_USERS], hashed("mine")),
     "hashing/unwritten": plain(TASK),
-    "load/add_links": each(
+    "links/add": each(
         TASK,
         [ALL_USERS],
         lambda r: LINKS,
@@ -350,31 +352,33 @@ SAMPLES: dict[str, Callable[[str], Iterator[Sample]]] = {
         other_ids=list(range(1, 11)),
         other="campus_id",
     ),
-    "load/existing": each(TASK, graph.RESOURCES),
-    "load/forget_parked": of_tables(TASK, "users", ids=[3_000_001], first_seqs=[TONIGHT_SEQ]),
-    "load/highest": each(TASK, graph.RESOURCES),
-    "load/lacking_links": each(
+    "merge/existing": each(TASK, graph.RESOURCES),
+    "parked/forget": of_tables(TASK, "users", ids=[3_000_001], first_seqs=[TONIGHT_SEQ]),
+    "merge/highest": each(TASK, graph.RESOURCES),
+    "links/lacking": each(
         TASK, [ALL_USERS], lambda r: LINKS, owners=ROWS[:5], own_ids=ROWS[:5], other_ids=ROWS[:5]
     ),
-    "load/mark_embedded": each(
+    "merge/mark_embedded": each(
         TASK,
         [graph.get("project_sessions")],
         lambda r: {"target": table(r.name), "owner": sql.Identifier(str(r.owner))},
         seen=ROWS,
         owners=ROWS[:5],
     ),
-    "load/mark_listed": each(
+    "merge/mark_listed": each(
         NIGHT, [graph.get(n) for n in ("projects", "achievements")], seen=ROWS, partial=False
     ),
-    "load/park": plain(TASK, fingerprint="3000001", payload=Jsonb({"id": 3_000_001}), id=3_000_001),
-    "load/parked_due": of_tables(TASK),
-    "load/remove_links": each(
+    "parked/park": plain(
+        TASK, fingerprint="3000001", payload=Jsonb({"id": 3_000_001}), id=3_000_001
+    ),
+    "parked/due": of_tables(TASK),
+    "links/remove": each(
         TASK, [ALL_USERS], lambda r: LINKS, owners=ROWS[:5], own_ids=ROWS[:5], other_ids=ROWS[:5]
     ),
-    "load/seen_by": of_tables(TASK, *(r.name for r in graph.RESOURCES)),
-    "load/stubs": each(TASK, [graph.get("projects")], ids=[1, 2, 9_000_000]),
-    "load/unpark": of_tables(TASK, ids=[3_000_001]),
-    "load/unlisted": each(NIGHT, [graph.get("projects")], seen=ROWS),
+    "merge/seen_by": of_tables(TASK, *(r.name for r in graph.RESOURCES)),
+    "merge/stubs": each(TASK, [graph.get("projects")], ids=[1, 2, 9_000_000]),
+    "parked/unpark": of_tables(TASK, ids=[3_000_001]),
+    "merge/unlisted": each(NIGHT, [graph.get("projects")], seen=ROWS),
     **{
         f"page/{name}": plain(TASK, **_page)
         for name in (
@@ -399,24 +403,24 @@ SAMPLES: dict[str, Callable[[str], Iterator[Sample]]] = {
         [graph.get(name) for name in ("users", "campus_users")],
         lambda r: {"table": table(r.name), "label": sql.Literal(r.name)},
     ),
-    "purge/rows_outside": each(
+    "erasure/rows_outside": each(
         NIGHT, [graph.get(name) for name in ("cursus_users", "projects_users")], users=BARE_USERS
     ),
-    "purge/unfinished": plain(NIGHT),
-    "purge/users_outside": plain(NIGHT),
-    "reference/achievement_counts": plain(TASK),
-    "reference/achievements_of_campuses": plain(TASK),
-    "reference/remember_total": plain(TASK, path="/v2/achievements", total=1),
-    "reference/total": plain(TASK, path="/v2/achievements"),
-    "removal/draw": plain(NIGHT),
-    "removal/hold": both(
+    "erasure/unfinished_loads": plain(NIGHT),
+    "erasure/users_outside": plain(NIGHT),
+    "links/achievement_counts": plain(TASK),
+    "links/achievements_of_campuses": plain(TASK),
+    "jobs/remember_listing_total": plain(TASK, path="/v2/achievements", total=1),
+    "jobs/listing_total": plain(TASK, path="/v2/achievements"),
+    "erasure/draw": plain(NIGHT),
+    "erasure/hold_rows": both(
         each(TASK, parts=keyed("id")), each(TASK, parts=keyed("user_id"), ids=USERS[:20])
     ),
-    "removal/rows": both(
+    "erasure/remove_rows": both(
         each(NIGHT, parts=keyed("id"), **_why),
         each(NIGHT, parts=keyed("user_id"), ids=USERS[:20], **_why),
     ),
-    "removal/users": plain(NIGHT, ids=BARE_USERS, **_why),
+    "erasure/remove_users": plain(NIGHT, ids=BARE_USERS, **_why),
     "refresh/add_chunk": plain(TASK, chunk=900),
     "refresh/chunks": plain(TASK, chunks=[1, 2, 3, 4]),
     "refresh/end_chunk": plain(TASK, chunk=900, absent=[1], absent_seqs=[1]),
@@ -445,35 +449,35 @@ SAMPLES: dict[str, Callable[[str], Iterator[Sample]]] = {
             "remember",
         )
     },
-    "state/adopt": plain(NIGHT, names=["0001_bookkeeping"]),
-    "state/advance_sequences": both(plain(TASK, whole=False), plain(NIGHT, whole=True)),
-    "state/begin_job": plain(TASK, kind="window", scopes=["all/21"], moves=True),
-    "state/begin_ledger": plain(TASK),
-    "state/begin_leg": plain(
+    "migrations/adopt": plain(NIGHT, names=["0001_bookkeeping"]),
+    "ledger/advance_sequences": both(plain(TASK, whole=False), plain(NIGHT, whole=True)),
+    "jobs/begin_job": plain(TASK, kind="window", scopes=["all/21"], moves=True),
+    "ledger/begin": plain(TASK),
+    "jobs/begin_leg": plain(
         TASK, job_id=1, path="/v2/users", params=Jsonb({}), scopes=["all/21"], after=0
     ),
-    "state/begin_migration": plain(TASK, name="x", checksum=None),
-    "state/begun_chunk": of_tables(TASK, **_queue),
-    "state/drop_idle_ledger": plain(TASK),
-    "state/drop_legs": plain(TASK, job_id=1, wanted=["all/21"]),
-    "state/end_ledger": plain(TASK),
-    "state/enqueue": plain(TASK, resources=["projects_users"]),
-    "state/enqueue_all": of_tables(NIGHT, strays_of=CAMPUSES),
-    "state/finish_job": plain(TASK, job_id=1),
-    "state/finish_users": of_tables(TASK, **_queue),
-    "state/heard": plain(TASK),
-    "state/introduce": plain(TASK, loads=True),
-    "state/job_outcome": plain(TASK, job_id=1),
-    "state/latest_clock": plain(TASK),
-    "state/leave_out_entered": plain(NIGHT),
-    "state/lock": plain(TASK, name="x"),
-    "state/lock_migrations": plain(TASK),
-    "state/move_leg": plain(TASK, job_id=1, number=1, after=1, page=1, done=False, answered=True),
-    "state/move_users": plain(TASK, **_queue, after=1),
-    "state/move_waiting_jobs": of_tables(TASK, answered=True),
-    "state/move_watermark": of_tables(TASK, scopes=["1/21", "2/21"]),
-    "state/next_leg": plain(TASK, job_id=1, being_read=[]),
-    "state/next_users": each(
+    "migrations/begin": plain(TASK, name="x", checksum=None),
+    "jobs/begun_chunk": of_tables(TASK, **_queue),
+    "ledger/drop_idle": plain(TASK),
+    "jobs/drop_legs": plain(TASK, job_id=1, wanted=["all/21"]),
+    "ledger/end": plain(TASK),
+    "jobs/enqueue": plain(TASK, resources=["projects_users"]),
+    "jobs/enqueue_all": of_tables(NIGHT, strays_of=CAMPUSES),
+    "jobs/finish_job": plain(TASK, job_id=1),
+    "jobs/finish_users": of_tables(TASK, **_queue),
+    "ledger/heard": plain(TASK),
+    "ledger/introduce": plain(TASK, loads=True),
+    "jobs/job_outcome": plain(TASK, job_id=1),
+    "ledger/latest_clock": plain(TASK),
+    "jobs/leave_out_entered": plain(NIGHT),
+    "ledger/lock": plain(TASK, name="x"),
+    "migrations/lock": plain(TASK),
+    "jobs/move_leg": plain(TASK, job_id=1, number=1, after=1, page=1, done=False, answered=True),
+    "jobs/move_users": plain(TASK, **_queue, after=1),
+    "jobs/move_waiting_jobs": of_tables(TASK, answered=True),
+    "jobs/move_watermark": of_tables(TASK, scopes=["1/21", "2/21"]),
+    "jobs/next_leg": plain(TASK, job_id=1, being_read=[]),
+    "jobs/next_users": each(
         TASK,
         [ALL_USERS, *graph.children_of_users()],
         lambda r: {"target": table(r.name), "owner": history._owner(r)},
@@ -481,13 +485,13 @@ SAMPLES: dict[str, Callable[[str], Iterator[Sample]]] = {
         behind=0,
         being_read=[],
     ),
-    "state/open_run": plain(TASK),
-    "state/opened_lately": plain(TASK),
-    "state/prune": plain(NIGHT, batch=10_000),
-    "state/queued": of_tables(TASK, **_queue),
-    "state/resumed_ledger": plain(TASK),
-    "state/run_start": plain(TASK),
-    "state/save_ledger": plain(
+    "ledger/open_run": plain(TASK),
+    "ledger/opened_lately": plain(TASK),
+    "ledger/prune": plain(NIGHT, batch=10_000),
+    "jobs/queued": of_tables(TASK, **_queue),
+    "ledger/resumed": plain(TASK),
+    "ledger/run_start": plain(TASK),
+    "ledger/save": plain(
         TASK,
         agreed=True,
         last_seq=TONIGHT_SEQ,
@@ -505,9 +509,9 @@ SAMPLES: dict[str, Callable[[str], Iterator[Sample]]] = {
         deleted=1,
         parked=1,
     ),
-    "state/try_lock": plain(TASK, name="x"),
-    "state/unfinished_jobs": of_tables(TASK, explicit=False),
-    "state/untold": both(
+    "ledger/try_lock": plain(TASK, name="x"),
+    "jobs/unfinished_jobs": of_tables(TASK, explicit=False),
+    "ledger/untold": both(
         plain(TASK, also=[], dag_id=INCREMENTAL, run_id=QUARTER),
         plain(
             TASK,
@@ -517,9 +521,9 @@ SAMPLES: dict[str, Callable[[str], Iterator[Sample]]] = {
             task_id="refresh_ongoing.delete_missing",
         ),
     ),
-    "state/migrations": plain(TASK),
-    "state/watermark_before": of_tables(TASK, scopes=["1/21"]),
-    "state/watermarks": of_tables(TASK, scopes=["1/21"], dags=[NIGHTLY]),
+    "migrations/applied": plain(TASK),
+    "jobs/watermark_before": of_tables(TASK, scopes=["1/21"]),
+    "jobs/watermarks": of_tables(TASK, scopes=["1/21"], dags=[NIGHTLY]),
     "warehouse/notify": plain(TASK, channel="x"),
     "warehouse/patience": plain(TASK),
     "warehouse/whose": plain(TASK),

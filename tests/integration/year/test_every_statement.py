@@ -14,7 +14,7 @@ from psycopg import sql
 
 from intra42.catalog import graph
 from intra42.catalog.model import Resource
-from intra42.statements import FOLDER, compose, read, table
+from intra42.statements import FOLDER, compose, names, read, table
 from intra42.sync.loading import Trust, _statements
 from tests.integration.year import samples
 from tests.integration.year.explaining import Database, Explained
@@ -33,9 +33,7 @@ WHOLE = {
 }
 
 STATEMENTS = sorted(
-    path.relative_to(FOLDER).with_suffix("").as_posix()
-    for path in FOLDER.rglob("*.sql")
-    if path.parent.name not in {"schema", "functions"} and path.stem != "views"
+    name for path in FOLDER.glob("*.sql") if path.stem != "views" for name in names(path.stem)
 )
 EXPLAINED = [
     name for name in STATEMENTS if name not in samples.PARTS | samples.STAGED | samples.UTILITIES
@@ -53,8 +51,8 @@ STORED = [
 @pytest.fixture(scope="module")
 def database(network: str) -> Iterator[Database]:
     with psycopg.connect(network) as connection:
-        connection.execute(read("state/in_utc"))
-        connection.execute(read("state/introduce"), {"dag_id": samples.NIGHTLY, "loads": True})
+        connection.execute(read("warehouse/in_utc"))
+        connection.execute(read("ledger/introduce"), {"dag_id": samples.NIGHTLY, "loads": True})
         yield Database(connection)
         connection.rollback()
 
@@ -110,7 +108,7 @@ def test_no_page_is_slow_to_store_after_a_year(
             for key in ("insert", "merge", "verify", "shown", "note_anonymised", "empty_stage")
             if key in statements
             for reason in too_slow(
-                f"load/{key}",
+                f"merge/{key}",
                 Often.TASK,
                 database.explain(statements[key], values, Often.TASK.value / 2),
             )
@@ -120,15 +118,20 @@ def test_no_page_is_slow_to_store_after_a_year(
 
 def test_what_has_no_plan_runs(database: Database) -> None:
     parts = {
-        "state/lock_timeout": {"limit": sql.Literal("10min")},
-        "load/stage": {
+        "migrations/describe_column": {
+            "column": sql.Identifier("intra42", "users", "id"),
+            "text": sql.Literal("text"),
+        },
+        "migrations/describe_table": {"table": table("users"), "text": sql.Literal("text")},
+        "migrations/lock_timeout": {"limit": sql.Literal("10min")},
+        "merge/stage": {
             "stage": sql.Identifier("stage_of_test"),
             "definitions": sql.SQL("id bigint"),
         },
     }
     # Those of a connection were run with the connection.
     mine = {name for name in samples.UTILITIES if not name.startswith("warehouse/")}
-    for name in sorted(mine - {"load/copy"}):
+    for name in sorted(mine - {"merge/copy"}):
         database.run(compose(name, **parts[name]) if name in parts else read(name), {})
 
 

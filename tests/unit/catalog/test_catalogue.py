@@ -102,6 +102,16 @@ def test_a_resource_declares_what_its_readers_need(found):
         found.name = "other"
 
 
+@pytest.mark.parametrize("found", RESOURCES, ids=lambda found: found.name)
+def test_every_table_and_column_is_described(found):
+    assert [column.name for column in found.columns if not column.description] == []
+    assert found.description
+    for link in found.links:
+        assert link.description
+        assert link.own_is
+        assert link.other_is
+
+
 def test_only_endpoints_that_exist_are_asked():
     paths = {found.endpoint for found in RESOURCES} | {found.by_id for found in RESOURCES}
     assert paths - {None} == {

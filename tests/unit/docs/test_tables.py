@@ -63,7 +63,9 @@ def test_every_column_has_a_sentence(found: Mapping[str, Relation]) -> None:
     for name in found.keys() - INTERNAL:
         for cells in section(name):
             assert cells[-1].endswith((".", "!", "?")), f"{name}.{cells[0]}"
-            assert cells[-1] != UNKNOWN, f"{name}.{cells[0]} has no comment: a migration adds it"
+            assert cells[-1] != UNKNOWN, (
+                f"{name}.{cells[0]} has no comment: the catalogue, or schema/, adds it"
+            )
 
 
 def test_a_column_without_a_comment_is_called_unknown(found: Mapping[str, Relation]) -> None:

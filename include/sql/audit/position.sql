@@ -1,1 +1,0 @@
-select after from intra42.audit_positions where listing = %(listing)s

@@ -1,1 +1,0 @@
-left join intra42.coalitions as derived on derived.id = staged.coalition_id

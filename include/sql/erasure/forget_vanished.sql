@@ -1,1 +1,0 @@
-delete from intra42.vanished_users

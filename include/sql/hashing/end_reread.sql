@@ -1,1 +1,0 @@
-update intra42.hashed_columns set reread = false where resource = %(resource)s and reread

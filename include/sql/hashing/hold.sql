@@ -1,1 +1,0 @@
-select intra42.hold_hashing()

@@ -1,0 +1,235 @@
+-- What is still to be read, how far it was read, and the watermark in which that ends.
+
+-- name: watermarks
+-- How far each DAG has read some scopes of a table.
+select dag_id, scope, watermark
+from intra42.sync_state
+where resource = %(resource)s and scope = any(%(scopes)s::text[]) and dag_id = any(%(dags)s::text[])
+
+-- name: watermark_before
+-- Where reading goes on if the present watermarks of these scopes are wrong: at the earliest that they
+-- had before, or when they were written, by the difference of the API's clock and ours.
+select min(coalesce(s.before, s.updated_at + (r.clock - r.heard_at)))
+from intra42.sync_state as s
+left join intra42.last_heard as r on true
+where s.dag_id = %(dag_id)s and s.resource = %(resource)s and s.scope = any(%(scopes)s::text[])
+
+-- name: unfinished_jobs
+-- An explicit window belongs to its run, and its run to it; all other work goes on where any run
+-- left it.
+select id, kind, scopes, window_from, window_to, run_id
+from intra42.jobs
+where dag_id = %(dag_id)s and resource = %(resource)s and finished_at is null
+  and case when %(explicit)s then kind = 'explicit' and run_id = %(run_id)s else kind <> 'explicit' end
+order by id
+
+-- name: begin_job
+-- A reading of one table that ends in a watermark.
+insert into intra42.jobs (dag_id, resource, kind, scopes, window_from, window_to, run_id, moves)
+values (
+  %(dag_id)s, %(resource)s, %(kind)s, %(scopes)s, %(window_from)s, %(window_to)s, %(run_id)s, %(moves)s
+)
+returning id
+
+-- name: begin_leg
+-- One more listing of a job, or the part of one beyond an id.
+insert into intra42.legs (job_id, number, path, params, scopes, after, highest)
+select
+  %(job_id)s, coalesce(max(number), 0) + 1, %(path)s, %(params)s, %(scopes)s, %(after)s, %(highest)s
+from intra42.legs
+where job_id = %(job_id)s
+
+-- name: next_leg
+-- The next listing of a job that is not finished, other than those that are being read.
+select number, path, params, scopes, after, highest, page
+from intra42.legs
+where job_id = %(job_id)s and not done and number <> all(%(being_read)s::integer[])
+order by number
+limit 1
+
+-- name: move_leg
+-- The position after a page, in the transaction that stores its rows.
+update intra42.legs
+set
+  after = %(after)s,
+  highest = %(highest)s,
+  page = %(page)s,
+  done = %(done)s,
+  clock = least(clock, %(clock)s),
+  answered = answered or %(answered)s
+where job_id = %(job_id)s and number = %(number)s
+
+-- name: drop_legs
+-- Listings of a job for scopes that nobody wants any more; the job no longer speaks for those.
+with dropped as (
+  delete from intra42.legs
+  where job_id = %(job_id)s
+    and not done
+    and cardinality(scopes) > 0
+    and not scopes && %(wanted)s::text[]
+  returning scopes
+)
+update intra42.jobs
+set scopes = array(
+  select scope
+  from unnest(scopes) as scope
+  where scope not in (select unnest(d.scopes) from dropped as d)
+)
+where id = %(job_id)s and exists (select 1 from dropped)
+
+-- name: job_outcome
+-- The watermark of each scope: the clock of the first answer of the job, where its leg was not empty.
+-- None where the job was about a part of what the watermark speaks of.
+select leg.scopes, (select min(all_legs.clock) from intra42.legs as all_legs where all_legs.job_id = j.id)
+from intra42.jobs as j
+join intra42.legs as leg on leg.job_id = j.id and leg.answered and cardinality(leg.scopes) > 0
+where j.id = %(job_id)s and j.moves
+union all
+select j.scopes, j.clock
+from intra42.jobs as j
+where j.id = %(job_id)s and j.moves and j.answered and cardinality(j.scopes) > 0
+
+-- name: move_watermark
+-- Only forward, except that a watermark later than the API's clock was wrong. The one before is kept:
+-- should this one turn out to be wrong, reading goes on from there.
+insert into intra42.sync_state as s (dag_id, resource, scope, watermark, updated_at)
+select %(dag_id)s, %(resource)s, scope, %(watermark)s, now()
+from unnest(%(scopes)s::text[]) as scope
+on conflict (dag_id, resource, scope) do update set
+  before = case when s.watermark > %(now)s then s.before else s.watermark end,
+  watermark = excluded.watermark,
+  updated_at = excluded.updated_at
+where s.watermark < excluded.watermark or s.watermark > %(now)s
+
+-- name: finish_job
+-- A job is done, its listings are forgotten, and so are old jobs.
+with purged as (
+  delete from intra42.jobs where finished_at < now() - interval '30 days'
+),
+emptied as (
+  delete from intra42.legs where job_id = %(job_id)s
+)
+update intra42.jobs set finished_at = now() where id = %(job_id)s
+
+-- name: move_waiting_jobs
+-- A page of queued users speaks for the first loads and full refreshes that wait for them.
+update intra42.jobs
+set clock = least(clock, %(clock)s), answered = answered or %(answered)s
+where dag_id = %(dag_id)s and resource = %(resource)s and finished_at is null
+  and kind in ('first', 'full')
+
+-- name: enqueue
+-- Users whose rows of some tables are to be read by user id.
+insert into intra42.history_queue (dag_id, resource, user_id, run_id)
+select %(dag_id)s, resource, user_id, %(run_id)s
+from unnest(%(resources)s::text[]) as resource, unnest(%(users)s::bigint[]) as user_id
+on conflict (dag_id, resource, user_id) do nothing
+
+-- name: enqueue_all
+-- All mirrored users, or those of some campuses, with the strays of others: who is at home on none of
+-- them. A chunk that was begun is read from its start.
+with restarted as (
+  delete from intra42.history_chunks where dag_id = %(dag_id)s and resource = %(resource)s and reader = ''
+)
+insert into intra42.history_queue as q (dag_id, resource, user_id, run_id)
+select %(dag_id)s, %(resource)s, u.id, %(run_id)s
+from intra42.users as u
+where %(campuses)s::bigint[] is null
+  or u.campus_id = any(%(campuses)s::bigint[])
+  or u.campus_id is null
+  or u.campus_id <> all(%(strays_of)s::bigint[])
+on conflict (dag_id, resource, user_id) do update set run_id = excluded.run_id
+
+-- name: queued
+-- How many users are still queued.
+select count(distinct user_id)
+from intra42.history_queue
+where resource = %(resource)s and (dag_id = %(dag_id)s or %(all_dags)s)
+  and (%(only_run)s::text is null or run_id = %(only_run)s)
+
+-- name: next_users
+-- The next queued users that nobody is reading, each with the rows of theirs that we know of.
+with chunk as (
+  select distinct q.user_id
+  from intra42.history_queue as q
+  where q.resource = %(resource)s and (q.dag_id = %(dag_id)s or %(all_dags)s)
+    and (%(only_run)s::text is null or q.run_id = %(only_run)s)
+    and q.user_id > %(behind)s
+    and q.user_id <> all(%(being_read)s::bigint[])
+  order by q.user_id
+  limit 100
+)
+select chunk.user_id, (select count(*) from {target} as mine where mine.{owner} = chunk.user_id)
+from chunk
+order by chunk.user_id
+
+-- name: begun_chunk
+-- The chunks that earlier attempts left unfinished, part by part.
+select users, part, after, highest
+from intra42.history_chunks
+where dag_id = %(dag_id)s and resource = %(resource)s and reader = %(reader)s
+order by first_user, part
+
+-- name: move_users
+-- The position after a page of some queued users, in the transaction that stores its rows.
+insert into intra42.history_chunks (dag_id, resource, reader, first_user, part, users, after, highest)
+values (
+  %(dag_id)s, %(resource)s, %(reader)s, %(first_user)s, %(part)s, %(users)s, %(after)s, %(highest)s
+)
+on conflict (dag_id, resource, reader, first_user, part) do update set
+  users = excluded.users, after = excluded.after, highest = excluded.highest
+
+-- name: finish_users
+-- A part is done; the users leave the queue with the last part of their chunk.
+with chunk as (
+  delete from intra42.history_chunks
+  where dag_id = %(dag_id)s and resource = %(resource)s and reader = %(reader)s
+    and first_user = %(first_user)s and part = %(part)s
+)
+delete from intra42.history_queue
+where resource = %(resource)s and user_id = any(%(users)s::bigint[])
+  and (dag_id = %(dag_id)s or %(all_dags)s)
+  and (%(only_run)s::text is null or run_id = %(only_run)s)
+  and not exists (
+    select 1
+    from intra42.history_chunks
+    where dag_id = %(dag_id)s and resource = %(resource)s and reader = %(reader)s
+      and first_user = %(first_user)s and part <> %(part)s
+  )
+
+-- name: leave_out_entered
+-- Whoever entered in this run had their memberships read then: they need not be read again. The first
+-- load then counts as begun when the first of them was shown; an answer takes less than two minutes.
+with entered as (
+  select m.user_id, min(c.checked_at) as shown_at
+  from intra42.campus_users as m
+  join intra42.checks as c on c.resource = 'campus_users' and c.id = m.id
+  where c.seq >= (
+    select r.first_seq
+    from intra42.dag_runs as r
+    where r.dag_id = %(dag_id)s and r.run_id = %(run_id)s
+  )
+  group by m.user_id
+),
+begun as (
+  update intra42.jobs
+  set clock = (select min(shown_at) from entered) - interval '2 minutes', answered = true
+  where dag_id = %(dag_id)s and resource = 'campus_users' and kind = 'first'
+    and finished_at is null and clock is null and exists (select 1 from entered)
+)
+delete from intra42.history_queue as q
+using entered
+where q.dag_id = %(dag_id)s and q.resource = 'campus_users' and q.user_id = entered.user_id
+
+-- name: listing_total
+-- How many rows a listing had when it was last asked.
+select total from intra42.listing_totals where path = %(path)s
+
+-- name: remember_listing_total
+-- How many rows a listing has.
+insert into intra42.listing_totals (path, total, seen_at)
+values (%(path)s, %(total)s, %(seen_at)s)
+on conflict (path) do update set total = excluded.total, seen_at = excluded.seen_at
+-- Unless a later answer was first; a time that has not come yet is none.
+where intra42.listing_totals.seen_at <= excluded.seen_at
+  or intra42.listing_totals.seen_at > excluded.seen_at + interval '1 hour'

@@ -1,1 +1,0 @@
-copy {stage} ({columns}) from stdin

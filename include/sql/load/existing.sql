@@ -1,1 +1,0 @@
-select id from {target} where id = any(%(ids)s::bigint[])

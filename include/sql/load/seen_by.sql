@@ -1,3 +1,0 @@
-select id
-from intra42.checks
-where resource = %(resource)s and id = any(%(ids)s::bigint[]) and seq = %(seq)s

@@ -1,0 +1,57 @@
+-- How the schema is applied.
+
+-- name: lock
+-- One run at a time; released at commit. The number is arbitrary, but ours.
+select pg_advisory_xact_lock(4242, 1)
+
+-- name: lock_timeout
+-- How long the statements of this transaction wait for a lock.
+set local lock_timeout = {limit}
+
+-- name: create_schema
+-- An administrator may have made the schema for a role that may do no more than create in it: where it
+-- is there, nothing is asked for, neither the right to create one nor to describe it.
+do $$
+begin
+  if to_regnamespace('intra42') is null then
+    create schema intra42;
+    comment on schema intra42 is
+      'A mirror of the 42 Intra API, kept by the DAGs intra42_nightly and intra42_incremental.';
+  end if;
+  if to_regclass('intra42.schema_migrations') is null then
+    create table intra42.schema_migrations (
+      name text primary key,
+      applied_at timestamptz not null default now()
+    );
+  end if;
+  alter table intra42.schema_migrations add column if not exists checksum text;
+  comment on table intra42.schema_migrations is
+    'Which files of include/sql were applied: those of schema/ once, the others again when they change.';
+end
+$$
+
+-- name: applied
+-- Which files were applied; an error before the first one. Before the baseline there were no checksums.
+select m.name, to_jsonb(m) ->> 'checksum' from intra42.schema_migrations as m
+
+-- name: adopt
+-- A schema that had all of the old names is at the baseline.
+with named as (
+  insert into intra42.schema_migrations (name) select unnest(%(names)s::text[]) on conflict do nothing
+)
+delete from intra42.schema_migrations where name <> all(%(names)s::text[])
+
+-- name: begin
+-- No row: it was applied, and is the same.
+insert into intra42.schema_migrations as m (name, checksum)
+values (%(name)s, %(checksum)s)
+on conflict (name) do update set checksum = excluded.checksum, applied_at = now()
+where m.checksum is distinct from excluded.checksum
+
+-- name: describe_table
+-- What a table is, as the catalogue says.
+comment on table {table} is {text}
+
+-- name: describe_column
+-- What a column is, as the catalogue says.
+comment on column {column} is {text}

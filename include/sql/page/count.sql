@@ -1,1 +1,0 @@
-select {label} as name, count(*) as rows from {table}

@@ -1,1 +1,0 @@
-select to_regclass('intra42.sync_runs') is not null

@@ -1,1 +1,0 @@
-select total from intra42.listing_totals where path = %(path)s

@@ -1,1 +1,0 @@
-select id from intra42.users order by id

@@ -1,1 +1,0 @@
-select id, name from intra42.campuses where listed and name is not null

@@ -1,1 +1,0 @@
-select sequence, was, moved_to from intra42.advance_sequences(%(whole)s)

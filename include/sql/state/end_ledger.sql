@@ -1,1 +1,0 @@
-update intra42.sync_runs set status = %(status)s, finished_at = now() where id = %(id)s

@@ -1,1 +1,0 @@
-set client_encoding to 'UTF8'

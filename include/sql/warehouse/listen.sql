@@ -1,2 +1,0 @@
--- A session that is ours alone hears this between our statements.
-listen {channel}
