@@ -13,9 +13,9 @@ import psycopg
 from psycopg import sql
 
 from dev.report import SCHEMA
+from intra42.attempt.work import chunked
 from intra42.catalog import graph
-from intra42.sync.rows import Row
-from intra42.sync.work import chunked
+from intra42.store.rows import Row
 
 FLOOR = "floor"
 

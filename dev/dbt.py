@@ -15,7 +15,7 @@ import yaml
 from dev.settings import ROOT
 from intra42.catalog import graph
 from intra42.catalog.resources import RESOURCES
-from intra42.statements import SCHEMA
+from intra42.warehouse.statements import SCHEMA
 
 DOCUMENT = ROOT / "docs" / "dbt" / "sources.yml"
 

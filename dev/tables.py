@@ -24,8 +24,8 @@ from dev.settings import ROOT
 from intra42.catalog import graph
 from intra42.catalog.model import Column, Link, Resource, Source
 from intra42.catalog.resources import RESOURCES
-from intra42.statements import SCHEMA
-from intra42.sync.schema import migrate
+from intra42.warehouse.schema import migrate
+from intra42.warehouse.statements import SCHEMA
 
 DOCUMENT = ROOT / "docs" / "tables.md"
 BEGIN = "<!-- tables: written by `make docs` -->"

@@ -8,7 +8,7 @@ application loads with the first request, in the api-server.
 from airflow.plugins_manager import AirflowPlugin
 
 import intra42.dag_factory  # noqa: F401  # and with it all that a task needs
-from intra42 import run_notes
+from intra42.plugin import run_notes
 from intra42.ui.mount import EXTERNAL_VIEWS, FASTAPI_APPS
 
 

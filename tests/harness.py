@@ -11,17 +11,17 @@ import psycopg
 
 from dev.simulator import Simulator
 from dev.verify import compare
+from intra42.attempt.work import Identity, Work
 from intra42.catalog import graph
 from intra42.catalog.model import Resource
-from intra42.config import parse_request
 from intra42.errors import Intra42Error, QuotaSpent
-from intra42.sync import refresh
-from intra42.sync.audit import verify
-from intra42.sync.opening import open_run
-from intra42.sync.primary import sync_primary
-from intra42.sync.reference import sync_reference
-from intra42.sync.session import ApiSettings, attempt
-from intra42.sync.work import Identity, Work
+from intra42.read.reference import sync_reference
+from intra42.run.opening import open_run
+from intra42.run.primary import sync_primary
+from intra42.run.session import ApiSettings, attempt
+from intra42.settings import parse_request
+from intra42.verify import refresh
+from intra42.verify.audit import verify
 
 NIGHTLY = "intra42_nightly"
 INCREMENTAL = "intra42_incremental"

@@ -31,10 +31,10 @@ from bench.children.mirror import (
     settings,
 )
 from bench.typed_floor import TypedFloor
+from intra42.attempt.work import Work
 from intra42.catalog import graph
-from intra42.sync.loading import Trust
-from intra42.sync.rows import Row
-from intra42.sync.work import Work
+from intra42.store.loading import Trust
+from intra42.store.rows import Row
 
 Step = Callable[[], Any]
 

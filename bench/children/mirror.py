@@ -17,16 +17,16 @@ from bench.upstream import CLOCK
 from dev.simulator import Simulator
 from dev.simulator.resources import RESOURCES as SHAPES
 from intra42.api.model import Answer
+from intra42.attempt.work import Identity, Work, chunked
 from intra42.catalog import graph
 from intra42.catalog.model import Resource
-from intra42.config import parse_request
-from intra42.sync.embedded import cut_all
-from intra42.sync.loading import Trust
-from intra42.sync.opening import open_run
-from intra42.sync.reading import store
-from intra42.sync.rows import Cutter, Row
-from intra42.sync.session import ApiSettings, attempt
-from intra42.sync.work import Identity, Work, chunked
+from intra42.run.opening import open_run
+from intra42.run.session import ApiSettings, attempt
+from intra42.settings import parse_request
+from intra42.store.embedded import cut_all
+from intra42.store.loading import Trust
+from intra42.store.reading import store
+from intra42.store.rows import Cutter, Row
 
 DAG = "intra42_nightly"
 RUN = "bench"

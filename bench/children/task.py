@@ -11,9 +11,9 @@ import logging
 
 from bench.children.mirror import Warehouse, measured, say, settings
 from bench.peak import peak_mb
+from intra42.attempt.work import Counts
 from intra42.catalog import graph
-from intra42.sync.primary import sync_primary
-from intra42.sync.work import Counts
+from intra42.run.primary import sync_primary
 
 
 def main() -> None:

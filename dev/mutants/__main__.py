@@ -138,7 +138,7 @@ def _last_lines(result: subprocess.CompletedProcess[str]) -> str:
 
 
 def _prove_that_the_copy_is_imported(copy: Path, environment: Mapping[str, str]) -> None:
-    code = "import intra42.statements as s; print(s.__file__, s.FOLDER)"
+    code = "import intra42.warehouse.statements as s; print(s.__file__, s.FOLDER)"
     found = subprocess.run(
         [sys.executable, "-c", code],
         cwd=copy,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dev.mutants.model import Edit, Mutant
 
 _API = "plugins/intra42/api/"
-_SYNC = "plugins/intra42/sync/"
+_OURS = "plugins/intra42/"
 _SQL = "include/sql/"
 _ALL = "tests/integration/sync/"
 _LISTINGS = "tests/unit/api/test_listings.py::"
@@ -32,7 +32,7 @@ SEEDS = (
         "an error while asking by id counts as rows that are gone",
         (
             Edit(
-                f"{_SYNC}absence.py",
+                f"{_OURS}verify/absence.py",
                 "        seen = place.read([*part, *known])\n",
                 "        try:\n"
                 "            seen = place.read([*part, *known])\n"
@@ -46,8 +46,8 @@ SEEDS = (
         "empty-list-prunes",
         "an empty list of achievements removes the links of the campus",
         (
-            Edit(f"{_SYNC}reference.py", "        if not ids:\n", "        if ids is None:\n"),
-            Edit(f"{_SYNC}reference.py", "    if ids:\n", "    if ids is not None:\n"),
+            Edit(f"{_OURS}read/reference.py", "        if not ids:\n", "        if ids is None:\n"),
+            Edit(f"{_OURS}read/reference.py", "    if ids:\n", "    if ids is not None:\n"),
         ),
         (
             "tests/integration/sync/test_proofs.py::"
@@ -71,7 +71,7 @@ SEEDS = (
         "a window covers the last quarter hour instead of beginning at the watermark",
         (
             Edit(
-                f"{_SYNC}primary.py",
+                f"{_OURS}run/primary.py",
                 "window.since_watermark(group.watermark, lookback, now)",
                 "window.since_watermark(now - timedelta(minutes=15), lookback, now)",
             ),
@@ -83,7 +83,7 @@ SEEDS = (
         "users leave the queue when they are picked, not when their rows are stored",
         (
             Edit(
-                f"{_SYNC}history.py",
+                f"{_OURS}read/history.py",
                 "            self.add(chunk)\n        chunk = self._waiting.pop()\n",
                 "            self.add(chunk)\n"
                 "            self._work.execute(\n"
@@ -114,7 +114,7 @@ SEEDS = (
         "an open window ends at the client's clock",
         (
             Edit(
-                f"{_SYNC}window.py",
+                f"{_OURS}read/window.py",
                 "if window.until else FAR_FUTURE",
                 "if window.until else iso(datetime.now(UTC))",
             ),
@@ -129,7 +129,7 @@ SEEDS = (
         "a record that cannot be stored is dropped instead of parked",
         (
             Edit(
-                f"{_SYNC}reading.py",
+                f"{_OURS}store/reading.py",
                 "                park(self.work, self.resource, [item], answer)\n",
                 "                pass\n",
             ),
@@ -141,7 +141,7 @@ SEEDS = (
         "position and watermark commit before the rows of the page",
         (
             Edit(
-                f"{_SYNC}reading.py",
+                f"{_OURS}store/reading.py",
                 "        self.absorb([page for _series, page in landed], trust, checkpoint)\n",
                 "        self.work.commit(checkpoint)\n"
                 "        self.absorb([page for _series, page in landed], trust, lambda: None)\n",
@@ -166,7 +166,7 @@ SEEDS = (
         "0, false and empty text are stored as null",
         (
             Edit(
-                f"{_SYNC}rows.py",
+                f"{_OURS}store/rows.py",
                 "                if value is not None and value is not _MISSING:\n",
                 "                if value and value is not _MISSING:\n",
             ),
@@ -178,7 +178,7 @@ SEEDS = (
         "an answer without a single row proves that all rows asked for are gone",
         (
             Edit(
-                f"{_SYNC}absence.py",
+                f"{_OURS}verify/absence.py",
                 "        if matters and not seen.shown and not place.is_unknown():\n",
                 "        if seen is None:\n",
             ),
@@ -188,7 +188,7 @@ SEEDS = (
     Mutant(
         "no-lock",
         "two tasks of one DAG read the same table at once",
-        (Edit(f"{_SYNC}reading.py", "    if row and row[0]:\n", "    if row:\n"),),
+        (Edit(f"{_OURS}store/reading.py", "    if row and row[0]:\n", "    if row:\n"),),
         (f"{_MERGE}test_two_tasks_of_one_dag_and_table_do_not_read_at_once",),
     ),
     Mutant(
@@ -247,7 +247,7 @@ OURS = (
         "what was answered beside a request that failed is thrown away and asked for again",
         (
             Edit(
-                f"{_SYNC}flight.py",
+                f"{_OURS}api/flight.py",
                 "                if error is None:\n",
                 "                if error is None and self._error is None:\n",
             ),
@@ -259,7 +259,7 @@ OURS = (
         "a row is deleted after the first look, whatever the second one shows",
         (
             Edit(
-                f"{_SYNC}absence.py",
+                f"{_OURS}verify/absence.py",
                 "for number in part if number not in seen.shown}",
                 "for number in part}",
             ),
@@ -271,7 +271,7 @@ OURS = (
         "the watermark is the clock of the last answer, not of the first",
         (
             Edit(
-                f"{_SYNC}legs.py",
+                f"{_OURS}read/legs.py",
                 "        self._clock = self._clock or page.answer.sent_at\n",
                 "        self._clock = page.answer.sent_at\n",
             ),
@@ -349,7 +349,7 @@ OURS = (
         "any number of rows may be deleted at once",
         (
             Edit(
-                f"{_SYNC}absence.py",
+                f"{_OURS}verify/absence.py",
                 "    if work.request.allow_mass_delete:\n",
                 "    if work is not None:\n",
             ),
@@ -361,7 +361,7 @@ OURS = (
         "both DAGs together may delete without end, if a run deletes little",
         (
             Edit(
-                f"{_SYNC}absence.py",
+                f"{_OURS}verify/absence.py",
                 "        if before + now > allowed:\n",
                 "        if now > allowed:\n",
             ),
@@ -401,7 +401,7 @@ OURS = (
     Mutant(
         "late-writer-fails",
         "of two writers of a new row, the later one fails",
-        (Edit(f"{_SYNC}work.py", "            errors.UniqueViolation,\n", ""),),
+        (Edit(f"{_OURS}attempt/work.py", "            errors.UniqueViolation,\n", ""),),
         (f"{_MERGE}test_the_later_writer_of_a_new_row_merges_with_the_first",),
     ),
     Mutant(
@@ -415,7 +415,7 @@ OURS = (
         "a user nested in another record overwrites a newer row",
         (
             Edit(
-                f"{_SYNC}loading.py",
+                f"{_OURS}store/loading.py",
                 '    if trust is Trust.EMBEDDED:\n        return read("merge/guard_embedded")\n',
                 "",
             ),
@@ -451,7 +451,7 @@ OURS = (
         "a window begins at the watermark itself, without an overlap",
         (
             Edit(
-                f"{_SYNC}window.py",
+                f"{_OURS}read/window.py",
                 "    return Window(since=watermark - lookback)\n",
                 "    return Window(since=watermark)\n",
             ),
@@ -475,7 +475,7 @@ OURS = (
         "an endpoint that ignores range[updated_at] is read to its end",
         (
             Edit(
-                f"{_SYNC}legs.py",
+                f"{_OURS}read/legs.py",
                 "    if foreign * 2 > len(page.records):\n",
                 "    if foreign < 0:\n",
             ),
@@ -487,7 +487,7 @@ OURS = (
         "users who enter bring none of their older rows",
         (
             Edit(
-                f"{_SYNC}admission.py",
+                f"{_OURS}store/admission.py",
                 '        work.execute("jobs/enqueue", resources=queued, users=sorted(entering))\n',
                 "",
             ),
@@ -499,7 +499,7 @@ OURS = (
         "columns copied from another table do not follow it",
         (
             Edit(
-                f"{_SYNC}reading.py",
+                f"{_OURS}store/reading.py",
                 "    if resource.name not in _DERIVING or not merged:\n",
                 "    if not merged or resource:\n",
             ),
@@ -511,7 +511,7 @@ OURS = (
         "nobody asks again for enrolments that were deleted",
         (
             Edit(
-                f"{_SYNC}refresh.py",
+                f"{_OURS}verify/refresh.py",
                 "absence.lately_buried(work, reader.resource) if work.is_loader else []",
                 "[]",
             ),
@@ -533,7 +533,7 @@ OURS = (
     Mutant(
         "parked-for-ever",
         "parked records are never asked for again",
-        (Edit(f"{_SYNC}primary.py", "        _retry_parked(work, reader)\n", ""),),
+        (Edit(f"{_OURS}run/primary.py", "        _retry_parked(work, reader)\n", ""),),
         (f"{_BAD}test_a_parked_record_is_asked_for_again_and_removed_once_it_is_good",),
     ),
     Mutant(
@@ -541,7 +541,7 @@ OURS = (
         "the audit takes every number of rows for the right one",
         (
             Edit(
-                f"{_SYNC}audit.py",
+                f"{_OURS}verify/audit.py",
                 "    elif answer.total != len(ours | _parked(work, item, part)):\n",
                 "    elif answer.total < 0:\n",
             ),
@@ -553,7 +553,7 @@ OURS = (
         "the budget also limits the enrolments of users with a new attempt",
         (
             Edit(
-                f"{_SYNC}refresh.py",
+                f"{_OURS}verify/refresh.py",
                 "    chosen = urgent + (rest if budget is None else"
                 " rest[: max(0, budget - len(urgent))])\n",
                 "    chosen = (urgent + rest)[:budget]\n",
@@ -590,7 +590,7 @@ OURS = (
         "what is of several cursus is of the one that a run is about",
         (
             Edit(
-                "plugins/intra42/config.py",
+                "plugins/intra42/settings.py",
                 "(*getattr(self.standing, scope), *getattr(self.config, scope))",
                 "(*getattr(self.config, scope), *getattr(self.standing, scope))",
             ),
@@ -602,7 +602,7 @@ OURS = (
         "projects of the cursus that a run does not ask for are no longer listed",
         (
             Edit(
-                "plugins/intra42/config.py",
+                "plugins/intra42/settings.py",
                 "set(self.standing.cursus_ids) <= set(self.config.cursus_ids)",
                 "bool(self.standing.cursus_ids)",
             ),

@@ -23,16 +23,16 @@ from typing import Any
 import psycopg
 
 from dev.virtual.records import NIGHTLY
+from intra42.attempt.work import Identity, Work
 from intra42.catalog import graph
-from intra42.config import parse_request
 from intra42.errors import QuotaSpent
-from intra42.sync import refresh
-from intra42.sync.audit import verify
-from intra42.sync.opening import open_run
-from intra42.sync.primary import sync_primary
-from intra42.sync.reference import sync_reference
-from intra42.sync.session import ApiSettings, attempt
-from intra42.sync.work import Identity, Work
+from intra42.read.reference import sync_reference
+from intra42.run.opening import open_run
+from intra42.run.primary import sync_primary
+from intra42.run.session import ApiSettings, attempt
+from intra42.settings import parse_request
+from intra42.verify import refresh
+from intra42.verify.audit import verify
 
 # Seconds. How much the way there varies is what the limiter's margin has to bear.
 WAY_THERE = (0.02, 0.06)

@@ -19,8 +19,8 @@ from dev.simulator import Simulator
 from dev.simulator.clock import to_ms
 from dev.verify import compare
 from intra42.catalog import graph
-from intra42.config import parse_config
-from intra42.sync.window import scopes
+from intra42.read.window import scopes
+from intra42.settings import parse_config
 from tests.convergence.upstream import CHILDREN, Upstream
 from tests.harness import INCREMENTAL, NIGHTLY, Mirror
 

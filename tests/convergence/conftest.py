@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from dev.postgres import Postgres
-from intra42.sync.schema import migrate
+from intra42.warehouse.schema import migrate
 from tests.convergence.lines import Pool
 from tests.convergence.story import Story
 

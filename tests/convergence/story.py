@@ -15,8 +15,8 @@ import psycopg
 from dev.simulator import Simulator
 from dev.simulator.messages import Request
 from dev.virtual.clock import VirtualClock
+from intra42.attempt.work import Identity, Work
 from intra42.errors import DeleteRefused, Intra42Error, NoWitness, QuotaSpent
-from intra42.sync.work import Identity, Work
 from tests.convergence.checks import Checks
 from tests.convergence.lines import Killed, Lines, Pool, Trigger
 from tests.convergence.upstream import Upstream, school

@@ -27,9 +27,9 @@ import psycopg
 from intra42.api import limiter
 from intra42.api.auth import PostgresTokens
 from intra42.api.client import IntraClient
-from intra42.statements import FOLDER, script
-from intra42.sync import absence
-from intra42.sync.work import Identity, Work
+from intra42.attempt.work import Identity, Work
+from intra42.verify import absence
+from intra42.warehouse.statements import FOLDER, script
 from tests.harness import Mirror
 
 LISTING = "/v2/projects_users"

@@ -17,10 +17,9 @@ import psycopg
 import pytest
 from psycopg import IsolationLevel, errors
 
-from intra42 import statements
 from intra42.operators import Intra42OpenRunOperator
-from intra42.statements import FOLDER
-from intra42.sync import schema
+from intra42.warehouse import schema, statements
+from intra42.warehouse.statements import FOLDER
 from tests.crashes.attempts import ALL, PAGES, change_attempts, stored
 from tests.crashes.puppet import LISTING
 from tests.dags.stack import Stack

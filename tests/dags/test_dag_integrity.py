@@ -19,7 +19,7 @@ from airflow.serialization.serialized_objects import DagSerialization
 from airflow.timetables.base import TimeRestriction
 
 from intra42.catalog import graph
-from intra42.sync.schema import migrate
+from intra42.warehouse.schema import migrate
 from tests.dags.environment import REPOSITORY
 from tests.dags.stack import INCREMENTAL, NIGHTLY, load_dag
 

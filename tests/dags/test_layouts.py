@@ -18,15 +18,16 @@ import json
 from airflow import plugins_manager
 from airflow.dag_processing.dagbag import DagBag
 from airflow.configuration import conf
-import intra42.statements
+import intra42
+from intra42.warehouse.statements import FOLDER, script
 bag = DagBag(conf.get("core", "dags_folder"))
-statements = sorted(intra42.statements.FOLDER.rglob("*.sql"))
-names = [str(s.relative_to(intra42.statements.FOLDER).with_suffix("")) for s in statements]
+statements = sorted(FOLDER.rglob("*.sql"))
+names = [str(s.relative_to(FOLDER).with_suffix("")) for s in statements]
 print(json.dumps({
     "errors": bag.import_errors,
     "dags": sorted(bag.dags),
     "package": intra42.__file__,
-    "statements": len([intra42.statements.script(name) for name in names]),
+    "statements": len([script(name) for name in names]),
 }))
 """
 

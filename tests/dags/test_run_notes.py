@@ -9,7 +9,7 @@ from airflow.models.serialized_dag import SerializedDagModel
 from airflow.utils.session import create_session
 from sqlalchemy import select
 
-from intra42.run_notes import Outcome, note_of
+from intra42.plugin.run_notes import Outcome, note_of
 from tests.dags.stack import INCREMENTAL, FirstNight, Stack
 
 COUNTS = re.compile(

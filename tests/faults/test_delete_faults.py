@@ -6,9 +6,9 @@ import re
 
 import pytest
 
+from intra42.attempt.work import Identity
 from intra42.errors import DeleteRefused, Intra42Error, NoWitness
-from intra42.sync import refresh
-from intra42.sync.work import Identity
+from intra42.verify import refresh
 from tests.faults.pages import EVERYBODY, PLACES, SIZE, hundred
 from tests.harness import INCREMENTAL, NIGHTLY
 from tests.integration.sync import worlds

@@ -18,8 +18,8 @@ import pytest
 
 from dev.postgres import Postgres
 from dev.simulator.messages import LedgerEntry, Request
+from intra42.attempt.work import Work
 from intra42.errors import Intra42Error
-from intra42.sync.work import Work
 from tests.harness import INCREMENTAL, NIGHTLY, Mirror
 from tests.integration.sync import worlds
 

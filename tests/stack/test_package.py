@@ -19,7 +19,7 @@ import pytest
 from dev.provider import write_metadata
 from dev.settings import COMMON_SETTINGS, ROOT
 from dev.simulator import Simulator
-from intra42.statements import read
+from intra42.warehouse.statements import read
 
 PLUGINS = ROOT / "plugins"
 SQL = ROOT / "include" / "sql"
@@ -32,7 +32,7 @@ from airflow import plugins_manager as core
 from airflow.cli.cli_parser import get_parser
 from airflow.providers_manager import ProvidersManager
 from airflow.sdk import plugins_manager as sdk
-from intra42 import statements
+from intra42.warehouse import statements
 manager = ProvidersManager()
 provider = manager.providers.get("airflow-provider-intra42")
 plugins = {

@@ -6,7 +6,7 @@ import psycopg
 import pytest
 
 from intra42.errors import CatalogError
-from intra42.sync.schema import migrate
+from intra42.warehouse.schema import migrate
 from tests.upgrade.schemas import PREVIEW, apply_preview, dumped
 
 

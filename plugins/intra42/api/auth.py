@@ -17,10 +17,10 @@ from cryptography.fernet import Fernet, InvalidToken
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from intra42 import statements
 from intra42.api.oauth import LABEL, Token, fetch_token
 from intra42.errors import RetriableApiError
-from intra42.warehouse import opened
+from intra42.warehouse import statements
+from intra42.warehouse.sessions import opened
 
 __all__ = ["MemoryTokens", "PostgresTokens", "Token", "TokenSource", "fetch_token"]
 

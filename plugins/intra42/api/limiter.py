@@ -17,7 +17,6 @@ from typing import Any, Protocol
 
 import psycopg
 
-from intra42 import statements
 from intra42.api.pace import (
     LocalLimiter,
     announced,
@@ -27,7 +26,8 @@ from intra42.api.pace import (
     until_next_hour,
 )
 from intra42.api.responses import read_date, whole_number
-from intra42.warehouse import opened
+from intra42.warehouse import statements
+from intra42.warehouse.sessions import opened
 
 __all__ = ["Limiter", "LocalLimiter", "PostgresLimiter"]
 

@@ -22,9 +22,9 @@ from intra42.api.limiter import PostgresLimiter
 from intra42.api.pagination import Page, keyset
 from intra42.api.transport import is_loopback, refuse_clear_text
 from intra42.errors import ConfigError, Intra42Error
-from intra42.sync.schema import migrate
-from intra42.sync.session import ApiSettings
-from intra42.warehouse import opened
+from intra42.run.session import ApiSettings
+from intra42.warehouse.schema import migrate
+from intra42.warehouse.sessions import opened
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
@@ -80,7 +80,7 @@ class Intra42Hook(BaseHook):
         return settings_of(connection)
 
     def connect(self) -> psycopg.Connection[Any]:
-        """Open a connection to the warehouse, as Airflow does; `intra42.warehouse` readies it.
+        """Open a connection to the warehouse, as Airflow does; `warehouse.sessions` readies it.
 
         Raises:
             ConfigError: the Airflow connection is missing, or not one psycopg 3 can open.

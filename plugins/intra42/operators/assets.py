@@ -12,7 +12,7 @@ from typing import Any
 from airflow.sdk import Asset
 
 from intra42.catalog import graph
-from intra42.statements import SCHEMA
+from intra42.warehouse.statements import SCHEMA
 
 
 def asset(table: str) -> Asset:

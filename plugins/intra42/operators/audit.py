@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from airflow.sdk.exceptions import AirflowSkipException
 
-from intra42.config import Request
 from intra42.operators.base import Intra42Operator
-from intra42.sync import audit
+from intra42.settings import Request
+from intra42.verify import audit
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

@@ -16,8 +16,9 @@ from airflow.sdk import BaseOperator, Variable
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 from airflow.sdk.log import mask_secret
 
+from intra42.attempt.work import Identity, Work
+from intra42.attempt.written import Written, written
 from intra42.catalog import graph
-from intra42.config import Request, Window, parse_request
 from intra42.errors import (
     CatalogError,
     ConfigError,
@@ -34,10 +35,9 @@ from intra42.errors import (
 from intra42.hooks import Intra42Hook
 from intra42.operators import lineage, metrics
 from intra42.operators.assets import asset, is_ours
-from intra42.sync.session import attempt
-from intra42.sync.work import Identity, Work
-from intra42.sync.written import Written, written
-from intra42.warehouse import said
+from intra42.run.session import attempt
+from intra42.settings import Request, Window, parse_request
+from intra42.warehouse.sessions import said
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

@@ -8,11 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from intra42.attempt.work import Work
+from intra42.attempt.written import Numbers
 from intra42.catalog import graph
 from intra42.catalog.model import Resource
-from intra42.statements import SCHEMA
-from intra42.sync.work import Work
-from intra42.sync.written import Numbers
+from intra42.warehouse.statements import SCHEMA
 
 if TYPE_CHECKING:
     from airflow.providers.openlineage.extractors import OperatorLineage

@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from airflow.sdk.observability import stats
 
-from intra42.sync.work import Work
+from intra42.attempt.work import Work
 
 _KINDS = ("inserted", "updated", "deleted")
 

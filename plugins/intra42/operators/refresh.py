@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk.exceptions import AirflowSkipException
 
-from intra42.config import Request
+from intra42.attempt.work import Work
+from intra42.attempt.written import Written, written
 from intra42.operators import metrics
 from intra42.operators.assets import with_outlets
 from intra42.operators.base import Intra42Operator
-from intra42.sync import refresh
-from intra42.sync.work import Work
-from intra42.sync.written import Written, written
+from intra42.settings import Request
+from intra42.verify import refresh
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

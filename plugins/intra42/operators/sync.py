@@ -8,13 +8,13 @@ import psycopg
 from airflow.sdk.exceptions import AirflowException, AirflowSkipException
 
 from intra42.catalog import graph
-from intra42.config import Request
 from intra42.errors import ConfigError
 from intra42.operators.assets import with_outlets
 from intra42.operators.base import Intra42Operator, identity_of
-from intra42.sync.opening import open_run
-from intra42.sync.primary import sync_primary
-from intra42.sync.reference import sync_reference
+from intra42.read.reference import sync_reference
+from intra42.run.opening import open_run
+from intra42.run.primary import sync_primary
+from intra42.settings import Request
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

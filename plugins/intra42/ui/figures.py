@@ -13,9 +13,9 @@ from typing import Any
 from psycopg import sql
 
 from intra42.catalog import graph
-from intra42.statements import compose, read, table
 from intra42.ui.masking import masked
 from intra42.ui.warehouse import Connection
+from intra42.warehouse.statements import compose, read, table
 
 QUARTER_HOUR = timedelta(minutes=15)
 DAY = timedelta(days=1)

@@ -20,9 +20,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from intra42.operators.base import FAILURE
-from intra42.run_notes import left_behind
-from intra42.sync.refresh import span
+from intra42.plugin.run_notes import left_behind
 from intra42.ui.masking import masked
+from intra42.verify.refresh import span
 
 FAILED = "failed"
 _RETRYING = "up_for_retry"

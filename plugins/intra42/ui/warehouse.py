@@ -12,8 +12,8 @@ from psycopg import errors
 from psycopg.rows import DictRow
 
 from intra42.errors import ConfigError, Unavailable
-from intra42.statements import read
-from intra42.warehouse import opened_to_read
+from intra42.warehouse.sessions import opened_to_read
+from intra42.warehouse.statements import read
 
 log = logging.getLogger(__name__)
 

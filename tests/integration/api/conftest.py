@@ -6,7 +6,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from intra42.sync.schema import migrate
+from intra42.warehouse.schema import migrate
 
 Connect = Callable[[], psycopg.Connection[Any]]
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from dev.simulator import Simulator
+from intra42.attempt.work import Identity
 from intra42.catalog import graph
-from intra42.config import parse_request
-from intra42.sync.opening import open_run
-from intra42.sync.reference import sync_reference
-from intra42.sync.work import Identity
+from intra42.read.reference import sync_reference
+from intra42.run.opening import open_run
+from intra42.settings import parse_request
 from tests.harness import NIGHTLY
 
 

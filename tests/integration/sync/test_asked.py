@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from intra42.attempt.work import Identity
 from intra42.catalog import graph
 from intra42.errors import FilterIgnored, RangeIgnored
-from intra42.sync.reading import Reader
-from intra42.sync.work import Identity
+from intra42.store.reading import Reader
 from tests.harness import INCREMENTAL, NIGHTLY
 from tests.integration.sync import worlds
 

@@ -175,10 +175,10 @@ _CHILD = """
 import json, os, signal, sys
 from dev.simulator.messages import Request
 from intra42.catalog import graph
-from intra42.config import parse_request
-from intra42.sync.primary import sync_primary
-from intra42.sync.session import ApiSettings, attempt
-from intra42.sync.work import Identity
+from intra42.settings import parse_request
+from intra42.run.primary import sync_primary
+from intra42.run.session import ApiSettings, attempt
+from intra42.attempt.work import Identity
 import psycopg
 
 order = json.loads(sys.argv[1])

@@ -21,12 +21,12 @@ from psycopg.rows import dict_row, tuple_row
 from dev.postgres import Postgres
 from intra42.api.auth import PostgresTokens, Token
 from intra42.api.limiter import PostgresLimiter
-from intra42.config import parse_request
+from intra42.attempt.work import Identity, Work
 from intra42.errors import ConfigError
-from intra42.statements import read
-from intra42.sync.opening import open_run
-from intra42.sync.work import Identity, Work
+from intra42.run.opening import open_run
+from intra42.settings import parse_request
 from intra42.ui.warehouse import reading
+from intra42.warehouse.statements import read
 from tests.harness import INCREMENTAL, NIGHTLY, Mirror
 from tests.integration.sync import worlds
 from tests.pooler import pgbouncer, pooler

@@ -19,9 +19,10 @@ import pytest
 from psycopg import sql
 
 from dev.verify import compare
+from intra42.attempt.work import Identity
 from intra42.errors import ConfigError, SettingsChanged
-from intra42.sync import hashing, rewriting
-from intra42.sync.work import Identity
+from intra42.store import rewriting
+from intra42.warehouse import hashing
 from tests.harness import INCREMENTAL, NIGHTLY, Mirror
 from tests.integration.sync import worlds
 

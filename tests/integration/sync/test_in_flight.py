@@ -12,8 +12,8 @@ from dataclasses import replace
 import pytest
 
 from dev.simulator import Simulator
+from intra42.api import flight
 from intra42.errors import QuotaSpent
-from intra42.sync import flight
 from tests.integration.sync import worlds
 
 USERS = "/v2/cursus/21/users"
@@ -155,7 +155,7 @@ def cut_at_split(monkeypatch):
             seen.append(middle)
         return middle
 
-    monkeypatch.setattr("intra42.sync.history.middle_of_rest", noted)
+    monkeypatch.setattr("intra42.read.history.middle_of_rest", noted)
     return seen
 
 

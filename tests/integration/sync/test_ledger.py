@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 
 from dev.simulator import Simulator
-from intra42.sync import refresh
+from intra42.verify import refresh
 from tests.harness import INCREMENTAL, NIGHTLY
 from tests.integration.sync import worlds
 

@@ -7,10 +7,10 @@ from datetime import timedelta
 import psycopg
 import pytest
 
-from intra42.sync import refresh
-from intra42.sync.loading import Trust
-from intra42.sync.schema import migrate
-from intra42.sync.work import Identity
+from intra42.attempt.work import Identity
+from intra42.store.loading import Trust
+from intra42.verify import refresh
+from intra42.warehouse.schema import migrate
 from tests.harness import INCREMENTAL, NIGHTLY
 from tests.integration.sync.test_merge import enrolment, merge, merge_at_once
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from intra42.sync.work import Identity, Work
+from intra42.attempt.work import Identity, Work
 from tests.harness import NIGHTLY, Mirror
 
 

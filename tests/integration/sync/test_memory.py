@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 
-from intra42.sync.rows import Row
+from intra42.store.rows import Row
 
 
 def rows_alive():

@@ -10,12 +10,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from intra42.api.model import Answer
+from intra42.attempt.work import Identity
 from intra42.catalog import graph
-from intra42.sync import absence
-from intra42.sync.loading import Trust
-from intra42.sync.reading import lock, store
-from intra42.sync.rows import Cutter
-from intra42.sync.work import Identity
+from intra42.store.loading import Trust
+from intra42.store.reading import lock, store
+from intra42.store.rows import Cutter
+from intra42.verify import absence
 from tests.harness import INCREMENTAL, NIGHTLY
 
 NOON = datetime(2026, 3, 3, 12, 0, tzinfo=UTC)

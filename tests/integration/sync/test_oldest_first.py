@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from intra42.statements import compose, table
+from intra42.warehouse.statements import compose, table
 
 TABLES = ("campus_users", "projects_users", "achievements_users", "coalitions_users")
 

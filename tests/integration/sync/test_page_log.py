@@ -10,10 +10,10 @@ import pytest
 
 from dev.simulator import Simulator
 from intra42.api.pagination import keyset
-from intra42.config import parse_request
+from intra42.attempt.work import Identity, Work
 from intra42.errors import Intra42Error
-from intra42.sync.opening import open_run
-from intra42.sync.work import Identity, Work
+from intra42.run.opening import open_run
+from intra42.settings import parse_request
 from tests.harness import NIGHTLY
 
 LINE = re.compile(
@@ -32,7 +32,7 @@ def told(caplog: pytest.LogCaptureFixture) -> dict[tuple[int, str], list[tuple[i
     found = defaultdict(list)
     task = 0
     for record in caplog.records:
-        task += record.name == "intra42.sync.session"  # its closing line
+        task += record.name == "intra42.run.session"  # its closing line
         if record.getMessage().startswith("Page "):
             line = LINE.fullmatch(record.getMessage())
             assert line, record.getMessage()

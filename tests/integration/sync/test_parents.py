@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from dev.simulator.clock import DAY
-from intra42.sync.reading import derive_from
-from intra42.sync.work import Identity
+from intra42.attempt.work import Identity
+from intra42.store.reading import derive_from
 from tests.harness import NIGHTLY
 from tests.integration.sync import worlds
 

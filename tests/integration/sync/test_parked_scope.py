@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from intra42.sync.audit import purge_parked
+from intra42.verify.audit import purge_parked
 from tests.integration.sync import worlds
 from tests.integration.sync.test_asked import task
 from tests.integration.sync.test_audit import anywhere

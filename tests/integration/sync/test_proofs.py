@@ -11,10 +11,10 @@ import psycopg
 import pytest
 
 from intra42.api.model import Answer
+from intra42.attempt.work import Identity
 from intra42.catalog import graph
 from intra42.errors import DeleteRefused, FatalApiError, Intra42Error, NoWitness
-from intra42.sync import absence
-from intra42.sync.work import Identity
+from intra42.verify import absence
 from tests.harness import NIGHTLY
 from tests.integration.sync import worlds
 from tests.integration.sync.test_audit import graves, ids

@@ -8,9 +8,9 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from intra42.attempt.work import Identity
 from intra42.errors import ConfigError, DataError, DeleteRefused, FatalApiError
-from intra42.sync.purge import purge
-from intra42.sync.work import Identity
+from intra42.verify.purge import purge
 from tests.harness import NIGHTLY
 from tests.integration.sync import worlds
 from tests.integration.sync.test_coming_back import NO_PISCINE, PISCINE, days

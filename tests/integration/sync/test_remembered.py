@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import pytest
 
-from intra42.config import parse_request
+from intra42.attempt.work import Identity
 from intra42.errors import ConfigError
-from intra42.sync.opening import open_run
-from intra42.sync.session import attempt
-from intra42.sync.work import Identity
+from intra42.run.opening import open_run
+from intra42.run.session import attempt
+from intra42.settings import parse_request
 from tests.harness import INCREMENTAL, NIGHTLY
 from tests.integration.sync import worlds
 from tests.upgrade.schemas import PREVIEW

@@ -9,9 +9,9 @@ import pytest
 from dev import requests
 from dev.readme import with_table
 from dev.simulator import Simulator
+from intra42.attempt.work import Identity
 from intra42.catalog import graph
-from intra42.sync import refresh
-from intra42.sync.work import Identity
+from intra42.verify import refresh
 from tests.harness import INCREMENTAL
 
 

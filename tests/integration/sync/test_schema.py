@@ -12,8 +12,8 @@ from psycopg import errors
 from dev.simulator.clock import DAY
 from intra42.catalog import graph
 from intra42.catalog.resources import RESOURCES
-from intra42.statements import FOLDER
-from intra42.sync.schema import differences, migrate
+from intra42.warehouse.schema import differences, migrate
+from intra42.warehouse.statements import FOLDER
 from tests.harness import in_order
 
 

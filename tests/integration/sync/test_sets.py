@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dev.simulator.clock import DAY
-from intra42.sync.audit import audit
+from intra42.verify.audit import audit
 from tests.harness import NIGHTLY
 from tests.integration.sync import worlds
 from tests.integration.sync.test_asked import task

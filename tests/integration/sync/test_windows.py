@@ -7,8 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from intra42.config import parse_request
 from intra42.errors import Intra42Error
+from intra42.settings import parse_request
 from tests.harness import INCREMENTAL, NIGHTLY
 from tests.integration.sync import worlds
 

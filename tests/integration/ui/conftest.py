@@ -10,9 +10,9 @@ import psycopg
 import pytest
 
 from dev.postgres import Postgres
-from intra42.sync.schema import migrate
 from intra42.ui.figures import Dags
 from intra42.ui.warehouse import Connection, reading
+from intra42.warehouse.schema import migrate
 
 DAGS = Dags(nightly="intra42_nightly", incremental="intra42_incremental")
 

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from dev.postgres import Postgres
-from intra42.sync.schema import migrate
+from intra42.warehouse.schema import migrate
 
 _HERE = Path(__file__).parent
 _SCRIPTS = (_HERE.parent / "ui" / "year.sql", _HERE / "network.sql")

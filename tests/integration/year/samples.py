@@ -16,9 +16,10 @@ from psycopg.types.json import Jsonb
 
 from intra42.catalog import graph
 from intra42.catalog.model import Resource
-from intra42.statements import columns, compose, read, table
-from intra42.sync import absence, history
+from intra42.read import history
 from intra42.ui import figures
+from intra42.verify import absence
+from intra42.warehouse.statements import columns, compose, read, table
 
 
 class Often(Enum):

@@ -14,8 +14,8 @@ from psycopg import sql
 
 from intra42.catalog import graph
 from intra42.catalog.model import Resource
-from intra42.statements import FOLDER, compose, names, read, table
-from intra42.sync.loading import Trust, _statements
+from intra42.store.loading import Trust, _statements
+from intra42.warehouse.statements import FOLDER, compose, names, read, table
 from tests.integration.year import samples
 from tests.integration.year.explaining import Database, Explained
 from tests.integration.year.samples import Often, Sample

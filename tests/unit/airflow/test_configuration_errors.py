@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
-from intra42.config import Window
 from intra42.errors import ConfigError
 from intra42.operators import Intra42OpenRunOperator, Intra42SyncOperator
 from intra42.operators.base import request_of
+from intra42.settings import Window
 from tests.dags.stack import Stack
 from tests.unit.airflow.contexts import context
 

@@ -14,7 +14,7 @@ from intra42.hooks.intra42 import base_url, settings_of
 from intra42.operators import Intra42OpenRunOperator, Intra42SyncOperator
 from intra42.ui.app import connect
 from intra42.ui.warehouse import reading
-from intra42.warehouse import opened
+from intra42.warehouse.sessions import opened
 from tests.dags.stack import Stack
 from tests.unit.airflow.contexts import context
 

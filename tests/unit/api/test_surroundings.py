@@ -12,7 +12,7 @@ from scripted import GOOD, Server, Turns
 from intra42.api.auth import MemoryTokens, Token, fetch_token
 from intra42.api.client import IntraClient
 from intra42.errors import ConfigError, FatalApiError, RetriableApiError
-from intra42.sync.session import ApiSettings
+from intra42.run.session import ApiSettings
 
 PATH = "/v2/users"
 VARIABLES = (

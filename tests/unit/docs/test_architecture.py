@@ -22,7 +22,7 @@ from dev.readme import with_table
 from dev.settings import ROOT
 from dev.tables import relations
 from intra42.catalog import graph
-from intra42.sync.schema import migrate
+from intra42.warehouse.schema import migrate
 
 TEXT = DOCUMENT.read_text(encoding="utf-8")
 

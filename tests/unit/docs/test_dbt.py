@@ -11,7 +11,7 @@ import yaml
 
 from dev.dbt import DOCUMENT, document
 from intra42.catalog.resources import RESOURCES
-from intra42.sync.schema import migrate
+from intra42.warehouse.schema import migrate
 
 TEXT = DOCUMENT.read_text(encoding="utf-8")
 

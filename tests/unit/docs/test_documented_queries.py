@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from dev.settings import ROOT
-from intra42.sync.schema import migrate
+from intra42.warehouse.schema import migrate
 
 OWN = "now(), 'run', 1"
 DATA = f"""

@@ -18,10 +18,10 @@ from dev import privacy
 from dev.postgres import Postgres
 from dev.readme import with_table
 from dev.simulator import Simulator
-from intra42.config import parse_config
 from intra42.hooks import Intra42Hook
-from intra42.sync import hashing
-from intra42.sync.hashing import Hashing
+from intra42.settings import parse_config
+from intra42.warehouse import hashing
+from intra42.warehouse.hashing import Hashing
 from tests.harness import Mirror
 from tests.integration.sync import worlds
 from tests.integration.sync.test_hashing import PERSONAL

@@ -18,12 +18,12 @@ from psycopg.types.json import Jsonb
 from dev.readme import README, resource_table, with_table
 from dev.settings import ROOT, IntraAccount
 from intra42.catalog.resources import RESOURCES
-from intra42.config import Config, parse_config, parse_request
 from intra42.dag_factory import build_dag
 from intra42.hooks import Intra42Hook
 from intra42.hooks.intra42 import DEFAULT_BASE_URL, settings_of
-from intra42.statements import read
-from intra42.sync.schema import migrate
+from intra42.settings import Config, parse_config, parse_request
+from intra42.warehouse.schema import migrate
+from intra42.warehouse.statements import read
 
 PAGES = tuple(str(path.relative_to(ROOT)) for path in sorted((ROOT / "docs").rglob("*.md")))
 DOCUMENTS = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", *PAGES)

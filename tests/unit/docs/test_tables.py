@@ -14,7 +14,7 @@ from dev.readme import README, with_table
 from dev.tables import BEGIN, DOCUMENT, END, INTERNAL, UNKNOWN, Relation, reference, relations
 from intra42.catalog.model import Column, Source
 from intra42.catalog.resources import RESOURCES
-from intra42.sync.schema import migrate
+from intra42.warehouse.schema import migrate
 
 TEXT = DOCUMENT.read_text(encoding="utf-8")
 

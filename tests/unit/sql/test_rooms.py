@@ -9,7 +9,7 @@ import pytest
 
 from dev.settings import ROOT
 from intra42.catalog import graph
-from intra42.statements import FOLDER, names, read, script
+from intra42.warehouse.statements import FOLDER, names, read, script
 
 ROOMS = sorted(path.stem for path in FOLDER.glob("*.sql") if path.stem != "views")
 CODE = "".join(path.read_text("utf-8") for path in Path(ROOT, "plugins/intra42").rglob("*.py"))

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from intra42.config import Config, Window, parse_config, parse_request
 from intra42.errors import ConfigError
+from intra42.settings import Config, Window, parse_config, parse_request
 
 
 def test_an_absent_variable_means_the_defaults():

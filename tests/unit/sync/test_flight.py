@@ -12,11 +12,11 @@ import pytest
 
 from intra42.api.auth import MemoryTokens, Token
 from intra42.api.client import IntraClient
+from intra42.api.flight import Flight, Series, middle_of_rest
 from intra42.api.model import Answer
 from intra42.api.pace import LocalLimiter
 from intra42.api.pagination import LAST_ID, Listing, Page
 from intra42.errors import IncompleteListing, QuotaSpent
-from intra42.sync.flight import Flight, Series, middle_of_rest
 
 NOW = datetime(2026, 3, 2, 10, tzinfo=UTC)
 

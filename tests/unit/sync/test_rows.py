@@ -7,7 +7,7 @@ import json
 import pytest
 
 from intra42.catalog import graph
-from intra42.sync.rows import Cutter, Row, Unfit
+from intra42.store.rows import Cutter, Row, Unfit
 
 CURSUS_USER = {
     "id": 5,

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from intra42.catalog import graph
-from intra42.config import Config, Window
-from intra42.sync.history import packed
-from intra42.sync.window import Scope, as_range, groups, outside, scopes, since_watermark
+from intra42.read.history import packed
+from intra42.read.window import Scope, as_range, groups, outside, scopes, since_watermark
+from intra42.settings import Config, Window
 
 NOON = datetime(2026, 3, 3, 12, tzinfo=UTC)
 

@@ -1,0 +1,1 @@
+"""What Airflow loads of the package: its form, its plugin, its listeners."""

@@ -1,0 +1,1 @@
+"""What to ask the API for, and how far we are."""

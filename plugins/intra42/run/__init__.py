@@ -1,0 +1,1 @@
+"""What the tasks of a run do, and what they begin with."""

@@ -1,0 +1,1 @@
+"""From the records of a page to committed rows."""

@@ -1,0 +1,438 @@
+"""Turn pages into rows: the one story that every read of a primary table tells.
+
+Cut the records, decide about users we do not mirror, fetch unknown parents, then commit the rows,
+what follows from them, and the position after the page in one transaction.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from intra42.api.asked import refuse_foreign
+from intra42.api.flight import Flight, Series
+from intra42.api.model import Answer
+from intra42.api.pagination import LAST_ID, Page, keyset
+from intra42.attempt.work import Work
+from intra42.catalog import graph
+from intra42.catalog.model import Resource, Strangers
+from intra42.store import admission
+from intra42.store.admission import Bad
+from intra42.store.embedded import cut_all, inner_cutters
+from intra42.store.loading import Seen, Trust, existing, load_all, park
+from intra42.store.parents import resolve
+from intra42.store.rows import UNREADABLE, Cutter, Row
+from intra42.warehouse.statements import array, compose, read, table
+
+log = logging.getLogger(__name__)
+
+_SEVERAL = 3  # users from elsewhere, who are no chance
+_DERIVING = frozenset({"campus_users", "cursus_users", "coalitions"})
+
+
+class Reader:
+    """Reads pages of one primary resource within one task attempt."""
+
+    def __init__(self, work: Work, resource: Resource) -> None:
+        self.work = work
+        self.resource = resource
+        self.cutter = Cutter(resource, work.request.mirrored_cursus("cursus_ids"))
+        self.inside = inner_cutters(resource)
+        self.unreadable = 0  # records without a usable id
+        self._entered: set[int] = set()  # users just read who entered, and are stored already
+        self.foreign: set[int] = set()  # rows just read that belong to users out of scope
+        self._order = {column.name: number for number, column in enumerate(resource.columns)}
+        # Attempts change levels; the loader refetches all enrolments anyway.
+        self._asks_for_refresh = resource.name == "projects_users" and not work.is_loader
+
+    def absorb(self, pages: Sequence[Page], trust: Trust, checkpoint: Callable[[], Any]) -> None:
+        """Store what `pages` hold; `checkpoint` runs in the same transaction."""
+        for page in pages:
+            self.work.log_page(page)
+        self.take(pages, trust, checkpoint)
+
+    def take(self, pages: Sequence[Page], trust: Trust, checkpoint: Callable[[], Any]) -> None:
+        """Do as `absorb` with pages that the log has already."""
+        seen: list[Seen] = []
+        bad: list[Bad] = []
+        for page in pages:
+            rows, unfit = cut_all(self.cutter, page.records)
+            seen += [(row, page.answer) for row in rows]
+            bad += [(item, page.answer) for item in unfit]
+        shown = _ids(seen, bad)
+        self._entered = set()
+        seen, bad = self._of_our_cursus(seen, bad)
+        ours = _ids(seen, bad)
+        seen, bad = self._of_our_users(pages, seen, bad)
+        stored = _ids(seen, bad)
+        self.foreign = ours - stored if self.resource.has_user else set()
+        outside = sorted(shown - stored - self._entered)
+        rows = [row for row, _answer in seen]
+        resolve(self.work, self.resource, rows)
+
+        def step() -> None:
+            counts = self.work.counts
+            records = sum(len(page.records) for page in pages)
+            counts.records += records
+            counts.dropped += records - len(seen) - len(bad) - len(self._entered)
+            store_all(self.work, self.resource, seen, trust)
+            for item, answer in bad:
+                park(self.work, self.resource, [item], answer)
+            # A run about some campuses only does not know who else is in scope.
+            if outside and not self.work.request.restricted:
+                self._unpark(outside, pages[-1].answer)
+            if trust is Trust.LISTING and self._asks_for_refresh:
+                self.work.execute("refresh/request", users=array(self._users(rows)))
+            checkpoint()
+
+        self.work.commit(step)
+
+    def read(self, more: Callable[[], Series | None], trust: Trust) -> None:
+        """Read series of pages until there are no more, several at once where that is faster.
+
+        Pages that came at the same time share a transaction.
+        """
+        with Flight(self.work.client, more) as flight:
+            for landed in flight:
+                self.absorb_landed(landed, trust)
+
+    def absorb_landed(self, landed: Sequence[tuple[Series, Page]], trust: Trust) -> None:
+        """Store what landed in one transaction, with the checkpoints of its series."""
+
+        def checkpoint() -> None:
+            for series, page in landed:
+                series.checkpoint(page)
+
+        self.absorb([page for _series, page in landed], trust, checkpoint)
+        for series, page in landed:
+            series.stored(page)
+
+    def pages(
+        self,
+        params: Mapping[str, str],
+        *,
+        path: str | None = None,
+        after: int = 0,
+        highest: int = LAST_ID,
+        doubt_empty: bool = False,
+    ) -> Iterator[Page]:
+        """Return the pages of the rows that `params` select; see `keyset`."""
+        return keyset(
+            self.work.client,
+            path or self.resource.by_id or self.resource.endpoint,
+            params,
+            after=after,
+            page_size=self.resource.page_size,
+            sortable=self.resource.sortable,
+            highest=highest,
+            doubt_empty=doubt_empty,
+        )
+
+    def read_by(
+        self,
+        params: Mapping[str, str],
+        checkpoint: Callable[[Page], Any],
+        *,
+        path: str | None = None,
+    ) -> None:
+        """Read all rows that `params` select, as direct answers, page by page."""
+        for page in self.pages(params, path=path):
+            self.absorb([page], Trust.DIRECT, lambda page=page: checkpoint(page))  # type: ignore[misc]
+
+    def read_ids(self, ids: Sequence[int]) -> tuple[set[int], Answer]:
+        """Read rows by their ids; return those of `ids` that came back, and the last answer."""
+        series = IdsSeries(self, ids)
+        for page in series.pages:
+            self.absorb_landed([(series, page)], Trust.DIRECT)
+        return series.returned, series.answer
+
+    def users_filters(self, users: Iterable[int]) -> dict[str, str]:
+        """Return the filters that select all rows of `users` in our cursus."""
+        params = {str(self.resource.user_key): ",".join(map(str, users))}
+        cursus = self.our_cursus()
+        if self.resource.cursus_filter and cursus is not None:
+            params[self.resource.cursus_filter] = ",".join(map(str, cursus))
+        return params
+
+    def highest_stored(self) -> int:
+        """Return the highest id that the mirror has, 0 if it has none."""
+        statement = compose("merge/highest", target=table(self.resource.name))
+        [row] = self.work.connection.execute(statement).fetchall()
+        return int(row[0])
+
+    def report_notes(self) -> None:
+        """Say once what was odd about the records of this task."""
+        for cutter in (self.cutter, *self.inside.values()):
+            _report_notes(cutter)
+
+    def _users(self, rows: Iterable[Row]) -> list[int]:
+        return sorted({row.values[self._order["user_id"]] for row in rows})
+
+    def _unpark(self, ids: Sequence[int], answer: Answer) -> None:
+        """Keep nothing of records that turned out to be out of scope."""
+        self.work.execute(
+            "parked/unpark", resource=self.resource.name, ids=list(map(str, ids)), seq=answer.seq
+        )
+
+    def _of_our_cursus(self, seen: list[Seen], bad: list[Bad]) -> tuple[list[Seen], list[Bad]]:
+        """Return what is of our cursus or may be, and rows that were and are kept true."""
+        ours = self.our_cursus()
+        if ours is None:
+            return seen, bad
+        column = self._order["cursus_id"]
+        may_be = {*ours, UNREADABLE}
+        rows = [(row.values[column] in ours, row, answer) for row, answer in seen]
+        others = [
+            (self.cutter.read(item.record, "cursus_id") in may_be, item, answer)
+            for item, answer in bad
+        ]
+        left = {row.id for is_ours, row, _answer in rows if not is_ours}
+        left |= {item.id for is_ours, item, _answer in others if not is_ours and item.id}
+        known = existing(self.work, self.resource.name, left) if left else set()
+        return (
+            [(row, answer) for is_ours, row, answer in rows if is_ours or row.id in known],
+            [(item, answer) for is_ours, item, answer in others if is_ours or item.id in known],
+        )
+
+    def our_cursus(self) -> tuple[int, ...] | None:
+        """Return the cursus whose rows are mirrored; None where rows have no cursus to tell."""
+        if self.resource.scope_cursus is None or "cursus_id" not in self._order:
+            return None
+        return self.work.request.mirrored_cursus(self.resource.scope_cursus)
+
+    def _of_our_users(
+        self, pages: Sequence[Page], seen: list[Seen], bad: list[Bad]
+    ) -> tuple[list[Seen], list[Bad]]:
+        """Return what belongs to mirrored users, once those who enter are mirrored, too.
+
+        Of a bad record that does not say whose it is, nothing but its id is kept.
+        """
+        if self.resource.name == "users":
+            return self._known_or_admitted(pages, seen, bad)
+        if not self.resource.has_user:
+            return seen, bad
+        column = self._order["user_id"]
+        owners = [self.cutter.read(item.record, "user_id") for item, _answer in bad]
+        nobody = {None, UNREADABLE}
+        users = {row.values[column] for row, _answer in seen} | set(owners) - nobody
+        known = existing(self.work, "users", users)
+        if not users <= known:
+            strangers = [
+                (row.values[column], row.record)
+                for row, _answer in seen
+                if row.values[column] not in known
+            ]
+            strangers += [
+                (owner, item.record)
+                for owner, (item, _answer) in zip(owners, bad, strict=True)
+                if owner not in known | nobody
+            ]
+            known |= self._admitted(strangers)
+        return [(row, answer) for row, answer in seen if row.values[column] in known], [
+            (item.without_values() if owner in nobody else item, answer)
+            for owner, (item, answer) in zip(owners, bad, strict=True)
+            if owner in known or owner in nobody
+        ]
+
+    def _known_or_admitted(
+        self, pages: Sequence[Page], seen: list[Seen], bad: list[Bad]
+    ) -> tuple[list[Seen], list[Bad]]:
+        """Return what is of mirrored users; those who enter are stored with their memberships."""
+        known = existing(self.work, "users", _ids(seen, bad))
+        new = [(r, a) for r, a in seen if r.id not in known and admission.is_wanted(r.record)]
+        new_bad = [
+            (item, answer)
+            for item, answer in bad
+            if item.id not in known
+            and not (isinstance(item.record, dict) and not admission.is_wanted(item.record))
+        ]
+        nameless = [(item.without_values(), a) for item, a in new_bad if item.id is None]
+        named = [(item, answer) for item, answer in new_bad if item.id is not None]
+        found = admission.Admission()
+        if new or named:
+            check = partial(_refuse_users_from_elsewhere, pages)
+            found = admission.admit_shown(self.work, new, named, check)
+        self._entered = found.entered
+        return [(row, answer) for row, answer in seen if row.id in known], [
+            *((item, answer) for item, answer in bad if item.id in known),
+            *((item, answer) for item, answer in named if item.id in found.in_scope),
+            *nameless,
+        ]
+
+    def _admitted(self, strangers: Sequence[tuple[int, Mapping[str, Any]]]) -> set[int]:
+        """Return the owners of (owner, record) who turned out to have entered the scope."""
+        policy = self.resource.strangers
+        if policy is Strangers.LOOK_UP:
+            return admission.admit(
+                self.work,
+                {owner for owner, record in strangers if admission.looks_like_a_student(record)},
+                enrolled=self.resource.name == "cursus_users",
+                # Who is outside of what this run is about may be inside of the settings.
+                remember=self.work.request.lists_all,
+            )
+        if policy is Strangers.NEWCOMER and self.work.config.campus_ids:
+            return admission.admit(
+                self.work,
+                {owner for owner, record in strangers if self._may_be_a_newcomer(record)},
+                enrolled=False,
+                remember=False,
+            )
+        return set()
+
+    def _may_be_a_newcomer(self, membership: Mapping[str, Any]) -> bool:
+        campus = self.cutter.read(membership, "campus_id")
+        primary = self.cutter.read(membership, "is_primary")
+        return bool(primary) and campus in {*self.work.config.campus_ids, UNREADABLE}
+
+
+def _ids(seen: Iterable[Seen], bad: Iterable[Bad]) -> set[int]:
+    """Return the ids of rows and of bad records that have one."""
+    found = {row.id for row, _answer in seen}
+    return found | {item.id for item, _answer in bad if item.id is not None}
+
+
+def _refuse_users_from_elsewhere(pages: Iterable[Page], homes: admission.Homes) -> None:
+    """Refuse a page of users most of whom have never been at the campuses asked for.
+
+    Their records have no campus. Whoever has moved on keeps a membership, so that only somebody
+    without any there was not asked for.
+
+    Raises:
+        FilterIgnored: the endpoint ignores the filter by campus.
+    """
+    key = str(graph.get("users").campus_filter)
+    for page in pages:
+        asked = page.listing.asked
+        campuses = set(asked.get(key, "").split(","))
+        lives = [set(map(str, homes[user])) for user in ids_of(page) if user in homes]
+        foreign = sum(campuses.isdisjoint(home) for home in lives)
+        if key in asked and foreign >= _SEVERAL:
+            refuse_foreign(page, key, foreign)
+
+
+def _report_notes(cutter: Cutter) -> None:
+    name, notes = cutter.resource.name, cutter.notes
+    for key, first in sorted(notes.additional.items()):
+        log.warning(
+            "%s: records have a field the catalogue does not know: %s (first seen in id %s)",
+            *(name, key, first),
+        )
+    for key, first in sorted(notes.missing.items()):
+        log.warning(
+            "%s: records lack the field %s (first seen in id %s); older values are kept",
+            *(name, key, first),
+        )
+    if notes.nul_characters or notes.bad_unicode:
+        log.warning(
+            "%s: removed %d NUL characters, replaced invalid Unicode in %d texts",
+            *(name, notes.nul_characters, notes.bad_unicode),
+        )
+
+
+def ids_of(page: Page) -> set[int]:
+    """Return the usable ids of a page's records."""
+    return {
+        number
+        for record in page.records
+        if isinstance(record, dict)
+        and isinstance(number := record.get("id"), int)
+        and not isinstance(number, bool)
+    }
+
+
+class IdsSeries(Series):
+    """Rows asked for by their ids, and which of them came back.
+
+    A record without a usable id may be any of them: then none is said to be absent. A record of
+    somebody out of scope is not the row we ask for: ids may be given away.
+
+    Attributes:
+        reader: who stores them.
+        ids: what is asked for.
+        returned: those that came back so far.
+        answer: the last answer.
+    """
+
+    answer: Answer
+
+    def __init__(self, reader: Reader, ids: Sequence[int]) -> None:
+        super().__init__(reader.pages({"filter[id]": ",".join(map(str, sorted(ids)))}))
+        self.ids = ids
+        self.returned: set[int] = set()
+        self.reader = reader
+
+    def checkpoint(self, page: Page) -> None:
+        """Note which ids came back."""
+        found = ids_of(page)
+        self.answer = page.answer
+        all_readable = len(found) == len(page.records)
+        came = found - self.reader.foreign if all_readable else set(self.ids)
+        self.returned |= came & set(self.ids)
+
+
+def store(
+    work: Work, resource: Resource, rows: Sequence[Row], answer: Answer, trust: Trust
+) -> None:
+    """Merge the rows of one answer; see `store_all`."""
+    store_all(work, resource, [(row, answer) for row in rows], trust)
+
+
+def store_all(work: Work, resource: Resource, seen: Sequence[Seen], trust: Trust) -> None:
+    """Merge rows and recompute the columns that other tables derive from them."""
+    merged = load_all(work, resource, seen, trust)
+    if resource.name not in _DERIVING or not merged:
+        return
+    order = {column.name: number for number, column in enumerate(resource.columns)}
+    owner = order["user_id"] if resource.name != "coalitions" else order["id"]
+    kept = set(merged)
+    ids = sorted({row.values[owner] for row, _answer in seen if row.id in kept})
+    derive_from(work, resource.name, ids, max((a for _row, a in seen), key=lambda a: a.seq))
+
+
+def derive_from(work: Work, name: str, ids: list[int] | None, answer: Answer | None) -> int:
+    """Recompute what derives from the table `name` for these owners, or for all where None.
+
+    Runs inside the caller's transaction; counts the rows that changed, and returns how many.
+    """
+    followed = work.fetch(
+        f"derive/from_{name}",
+        ids=None if ids is None else array(ids),
+        synced_at=answer.date if answer else work.clock,
+        all_cursus_ids=list(work.request.mirrored_cursus("all_cursus_ids")),
+    )
+    for other, rows in followed:
+        work.counts.followed(other, rows)
+    return sum(rows for _other, rows in followed)
+
+
+def lock(work: Work, resource: Resource) -> None:
+    """Become the only writer of this DAG and resource; wait for another one, at most 10 minutes.
+
+    All scopes of a resource share listings, so they share the lock. An explicit window shares no
+    checkpoint with anybody: months of backfill do not keep the runs of the day waiting.
+
+    Raises:
+        psycopg.errors.LockNotAvailable: the other one still works; nothing was asked of the API.
+    """
+    name = f"{work.identity.dag_id}/{resource.name}"
+    _lock(work, f"{name}/{work.identity.run_id}" if work.request.window else name)
+
+
+def lock_task(work: Work) -> None:
+    """Become the only attempt of this task, where several tasks share a table; wait as in `lock`.
+
+    Raises:
+        psycopg.errors.LockNotAvailable: as in `lock`.
+    """
+    who = work.identity
+    _lock(work, f"{who.dag_id}/{who.run_id}/{who.task_id}/{who.map_index}")
+
+
+def _lock(work: Work, name: str) -> None:
+    row = work.connection.execute(read("ledger/try_lock"), {"name": name}).fetchone()
+    if row and row[0]:
+        return
+    log.info("Another task works on %s: waiting for it to end", name)
+    work.wait_for("ledger/lock", name=name)

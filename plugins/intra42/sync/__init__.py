@@ -1,1 +1,0 @@
-"""Extract, merge, refresh: the core, which knows nothing of Airflow."""

@@ -1,0 +1,1 @@
+"""What no listing tells: absences, silent changes, people who are gone."""

@@ -1,0 +1,1 @@
+"""The database of the mirror: its connections, statements, schema and hashed columns."""
