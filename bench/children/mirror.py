@@ -23,9 +23,9 @@ from intra42.catalog.model import Resource
 from intra42.run.opening import open_run
 from intra42.run.session import ApiSettings, attempt
 from intra42.settings import parse_request
-from intra42.store.embedded import cut_all
+from intra42.store.decode import cut_all
 from intra42.store.loading import Trust
-from intra42.store.reading import store
+from intra42.store.page import store
 from intra42.store.rows import Cutter, Row
 
 DAG = "intra42_nightly"

@@ -19,8 +19,9 @@ from intra42.attempt.work import Work
 from intra42.catalog import graph
 from intra42.catalog.model import Resource
 from intra42.errors import IncompleteListing
-from intra42.store.embedded import cut_all
-from intra42.store.loading import Trust, load
+from intra42.store.decode import Decoded, cut_all
+from intra42.store.loading import Trust
+from intra42.store.page import put
 from intra42.store.parents import CHUNK
 from intra42.store.reading import IdsSeries, Reader
 from intra42.store.rows import Cutter, Row
@@ -367,11 +368,7 @@ def store_nested(work: Work, page: Page, users: Collection[int]) -> list[Row]:
     resource = graph.get("users")
     nested = [r["user"] for r in page.records if isinstance(r, dict) and r.get("user")]
     rows, _unfit = cut_all(Cutter(resource), nested)
-
-    def step() -> None:
-        work.counts.records += len(page.records)
-        wanted = [row for row in rows if row.id in users]
-        load(work, resource, wanted, page.answer, Trust.EMBEDDED)
-
-    work.commit(step)
+    wanted = [(row, page.answer) for row in rows if row.id in users]
+    found = Decoded(seen=wanted, records=len(page.records))
+    work.commit(lambda: put(work, resource, found, Trust.EMBEDDED))
     return rows

@@ -18,19 +18,10 @@ from intra42.catalog import graph
 from intra42.catalog.model import Link, Resource
 from intra42.errors import NotFound, NoWitness
 from intra42.store import rewriting
-from intra42.store.embedded import cut_all, cut_inner
-from intra42.store.loading import Trust, existing, park
-from intra42.store.parents import (
-    Doubts,
-    Pair,
-    ask_again,
-    fetch_by_id,
-    remove_links,
-    resolve,
-    set_links,
-    store_lists,
-)
-from intra42.store.reading import Reader, ids_of, lock, store
+from intra42.store.lists import Pair, remove_links, set_links
+from intra42.store.loading import Trust, existing
+from intra42.store.parents import ask_again, fetch_by_id
+from intra42.store.reading import Reader, ids_of, lock
 from intra42.store.witnesses import WITNESSES, witnesses
 from intra42.warehouse.statements import compose, table
 
@@ -50,21 +41,13 @@ _AT_ONCE = 100 - WITNESSES
 _PAGE = 100
 
 
-class _Reader(Reader):
-    """A reader of a reference table, which notes what the lists inside its rows lack."""
-
-    def __init__(self, work: Work, resource: Resource) -> None:
-        super().__init__(work, resource)
-        self.doubts = Doubts()
-
-
 def sync_reference(work: Work, resource: Resource) -> None:
     """Read all of `resource`, then the rows that only others mention, and mark what is listed.
 
     Pairs that a list lacks are removed when a second one lacks them, too.
     """
     lock(work, resource)
-    reader = _Reader(work, resource)
+    reader = Reader(work, resource)
     try:
         if resource.name == "achievements":
             seen = _read_achievements(work, reader)
@@ -83,53 +66,35 @@ def sync_reference(work: Work, resource: Resource) -> None:
         reader.report_notes()
 
 
-def _read_all(work: Work, reader: _Reader, path: str) -> set[int]:
+def _read_all(work: Work, reader: Reader, path: str) -> set[int]:
     """Read one listing by page numbers; it counts as complete only when it equals its total."""
-    return _absorb(work, reader, numbered(work.client, path, {}, page_size=_PAGE))
+    return _absorb(reader, numbered(work.client, path, {}, page_size=_PAGE))
 
 
-def _read_each_cursus(work: Work, reader: _Reader) -> set[int]:
+def _read_each_cursus(work: Work, reader: Reader) -> set[int]:
     seen: set[int] = set()
     for cursus_id in work.config.cursus_ids:
         path = reader.resource.endpoint.format(cursus_id=cursus_id)
         try:
             pages = keyset(work.client, path, {}, page_size=reader.resource.page_size)
-            seen |= _absorb(work, reader, pages)
+            seen |= _absorb(reader, pages)
         except NotFound:
             log.warning("%s: the API has no cursus %d", reader.resource.name, cursus_id)
     return seen
 
 
-def _absorb(work: Work, reader: _Reader, pages: Iterable[Page]) -> set[int]:
+def _absorb(reader: Reader, pages: Iterable[Page]) -> set[int]:
+    """Store a listing; return the ids that it showed."""
     seen: set[int] = set()
     for page in pages:
         if page.number == 1:
             # The listing moved while it was read, and starts again.
             seen.clear()
-        work.log_page(page)
-        rows, unfit = cut_all(reader.cutter, page.records)
-        inner = cut_inner(reader.inside, rows)
-        resolve(work, reader.resource, rows, inner)
-        seen.update(row.id for row in rows)
-        seen.update(item.id for item in unfit if item.id is not None)
-        reader.unreadable += sum(item.id is None for item in unfit)
-
-        def step(
-            rows: list[Any] = rows,
-            unfit: list[Any] = unfit,
-            inner: list[Any] = inner,
-            page: Page = page,
-        ) -> None:
-            work.counts.records += len(page.records)
-            store(work, reader.resource, rows, page.answer, Trust.DIRECT)
-            store_lists(work, reader.resource, rows, inner, page.answer, reader.doubts)
-            park(work, reader.resource, unfit, page.answer)
-
-        work.commit(step)
+        seen |= reader.absorb([page], Trust.DIRECT)
     return seen
 
 
-def _read_achievements(work: Work, reader: _Reader) -> set[int]:
+def _read_achievements(work: Work, reader: Reader) -> set[int]:
     """Read achievements by campus or from the catalogue, whichever costs fewer requests.
 
     The mirror knows how many each campus has, and how long the catalogue was. Where it does not,
@@ -179,7 +144,7 @@ def _pages(rows: float, least: int = 1) -> int:
 
 def _expected(
     work: Work,
-    reader: _Reader,
+    reader: Reader,
     first: Page,
     campuses: Sequence[int],
     begun: dict[int, Iterator[Page]],
@@ -218,14 +183,14 @@ def _remember_total(work: Work, page: Page) -> None:
         )
 
 
-def _campus_pages(work: Work, reader: _Reader, campus_id: int) -> Iterator[Page]:
+def _campus_pages(work: Work, reader: Reader, campus_id: int) -> Iterator[Page]:
     path = reader.resource.endpoint.format(campus_id=campus_id)
     return numbered(work.client, path, {}, page_size=_PAGE)
 
 
 def _achievements_by_campus(
     work: Work,
-    reader: _Reader,
+    reader: Reader,
     campuses: Iterable[int],
     begun: Mapping[int, Iterator[Page]] | None = None,
 ) -> set[int]:
@@ -235,7 +200,7 @@ def _achievements_by_campus(
         last: list[Page] = []
         try:
             pages = (begun or {}).get(campus_id) or _campus_pages(work, reader, campus_id)
-            ids = _absorb(work, reader, _remembering_last(pages, last))
+            ids = _absorb(reader, _remembering_last(pages, last))
         except NotFound:
             log.warning("campus %d is not listed by the API: no achievements for it", campus_id)
             continue
@@ -250,11 +215,11 @@ def _achievements_by_campus(
     return seen
 
 
-def _read_again(work: Work, reader: _Reader, campus_id: int, lacking: Iterable[Pair]) -> set[int]:
+def _read_again(work: Work, reader: Reader, campus_id: int, lacking: Iterable[Pair]) -> set[int]:
     """Read the list of a campus once more; remove the pairs that it still lacks."""
     last: list[Page] = []
     log.info("campus %d: its list of achievements is shorter: reading it again", campus_id)
-    ids = _absorb(work, reader, _remembering_last(_campus_pages(work, reader, campus_id), last))
+    ids = _absorb(reader, _remembering_last(_campus_pages(work, reader, campus_id), last))
     if ids:
         _unlink(work, [pair for pair in lacking if pair[1] not in ids], last[0].answer)
     else:
@@ -268,7 +233,7 @@ def _remembering_last(pages: Iterable[Page], last: list[Page]) -> Iterator[Page]
         yield page
 
 
-def _achievements_by_catalogue(work: Work, reader: _Reader, pages: Iterable[Page]) -> set[int]:
+def _achievements_by_catalogue(work: Work, reader: Reader, pages: Iterable[Page]) -> set[int]:
     """Read the whole catalogue; it names campuses, which only listed ones can be found by.
 
     A configured campus that it does not name, perhaps because it spells it otherwise, is asked for
@@ -276,7 +241,7 @@ def _achievements_by_catalogue(work: Work, reader: _Reader, pages: Iterable[Page
     """
     named: dict[int, set[str]] = {}
     last: list[Page] = []
-    seen = _absorb(work, reader, _noting_names(_remembering_last(pages, last), named))
+    seen = _absorb(reader, _noting_names(_remembering_last(pages, last), named))
     if not seen:
         return seen
     _remember_total(work, last[0])
@@ -365,7 +330,7 @@ def _unlink(work: Work, pairs: Iterable[Pair], answer: Answer) -> None:
     work.commit(lambda: remove_links(work, _OF_CAMPUS, pairs, answer))
 
 
-def _reread_unlisted(work: Work, reader: _Reader, seen: set[int]) -> None:
+def _reread_unlisted(work: Work, reader: Reader, seen: set[int]) -> None:
     """Keep rows true that the listing does not show, because only other rows mention them."""
     resource = reader.resource
     if resource.by_id is None:
@@ -376,7 +341,7 @@ def _reread_unlisted(work: Work, reader: _Reader, seen: set[int]) -> None:
         fetch_by_id(work, resource, [row[0] for row in rows], reader.doubts)
 
 
-def _mark_listed(work: Work, reader: _Reader, seen: set[int]) -> None:
+def _mark_listed(work: Work, reader: Reader, seen: set[int]) -> None:
     """Set `listed` to whether this complete listing had the row.
 
     A run about some campuses or cursus only, or one that met records it could not read, has not

@@ -16,7 +16,8 @@ from intra42.read.watermarks import watermarks
 from intra42.read.window import Scope
 from intra42.settings import Window
 from intra42.store import rewriting
-from intra42.store.reading import Reader, derive_from, lock
+from intra42.store.page import derive_from
+from intra42.store.reading import Reader, lock
 from intra42.verify import absence
 
 log = logging.getLogger(__name__)

@@ -9,22 +9,21 @@ from datetime import timedelta
 from typing import Any
 
 from intra42.api.flight import Flight, Series
-from intra42.api.model import Answer
+from intra42.api.page import Page
 from intra42.api.pagination import keyset
 from intra42.attempt.work import Work, chunked
 from intra42.catalog import graph
 from intra42.catalog.model import Resource
-from intra42.store.embedded import cut_all
-from intra42.store.loading import Seen, Trust, existing, load_all, park
+from intra42.store.decode import Bad, Decoded, Seen, decode
+from intra42.store.loading import Trust, existing
+from intra42.store.page import put
 from intra42.store.parents import CHUNK, resolve
-from intra42.store.rows import Cutter, Row, Unfit
+from intra42.store.rows import Cutter
 
 log = logging.getLogger(__name__)
 
 _REMEMBERED = timedelta(days=7)
 
-Batch = tuple[list[Row], list[Unfit], Answer]
-Bad = tuple[Unfit, Answer]  # a record that cannot be stored, and the answer that showed it
 Homes = Mapping[int, set[int]]  # the campuses that users are members of
 
 
@@ -96,7 +95,7 @@ def _admit(
     known: Sequence[Seen] | None = None,
     check: Callable[[Homes], None] | None = None,
 ) -> Admission:
-    memberships: list[Batch] = []
+    memberships = Decoded()
     chosen = set(wanted)
     if work.config.campus_ids:
         memberships = collect(work, "campus_users", "filter[user_id]", chosen)
@@ -121,59 +120,49 @@ def _admit(
 
 def _ask_for(work: Work, chosen: set[int], *, returning: bool) -> list[Seen]:
     """Return the users' own records; park those in scope that cannot be stored."""
-    seen: list[Seen] = []
-    for rows, unfit, answer in collect(work, "users", "filter[id]", chosen):
-        seen += [(row, answer) for row in rows]
-        own = [
-            item for item in unfit if item.id in chosen and (returning or is_wanted(item.record))
-        ]
-        if own:
-            work.commit(lambda u=own, a=answer: park(work, graph.get("users"), u, a))  # type: ignore[misc]
-    return seen
+    users = graph.get("users")
+    found = collect(work, "users", "filter[id]", chosen)
+    own = [
+        (item, answer)
+        for item, answer in found.bad
+        if item.id in chosen and (returning or is_wanted(item.record))
+    ]
+    if own:
+        work.commit(lambda: put(work, users, Decoded(bad=own), Trust.DIRECT))
+    return found.seen
 
 
-def _store(work: Work, users: Sequence[Seen], memberships: Sequence[Batch]) -> None:
+def _store(work: Work, users: list[Seen], memberships: Decoded) -> None:
     """Store users who enter with their memberships, and queue the rest of their history."""
     campus_users = graph.get("campus_users")
     position = campus_users.column_names.index("user_id")
     owner = Cutter(campus_users)
     entering = {row.id for row, _answer in users}
-    own = [
-        (row, answer)
-        for rows, _unfit, answer in memberships
-        for row in rows
-        if row.values[position] in entering
-    ]
-    resolve(work, campus_users, [row for row, _answer in own])
+    # The memberships of users who stay outside came with them.
+    own = Decoded(
+        seen=[(row, a) for row, a in memberships.seen if row.values[position] in entering],
+        bad=[(i, a) for i, a in memberships.bad if owner.read(i.record, "user_id") in entering],
+    )
+    resolve(work, campus_users, own)
     queued = [
         resource.name
         for resource in graph.children_of_users()
-        if resource.name != "campus_users" or not memberships
+        if resource.name != "campus_users" or not memberships.pages
     ]
 
     def step() -> None:
-        load_all(work, graph.get("users"), users, Trust.DIRECT)
-        load_all(work, campus_users, own, Trust.DIRECT)
-        for _rows, unfit, answer in memberships:
-            # The memberships of users who stay outside came with them.
-            theirs = [item for item in unfit if owner.read(item.record, "user_id") in entering]
-            park(work, campus_users, theirs, answer)
-        if memberships:
-            work.execute(
-                "derive/from_campus_users",
-                ids=sorted(entering),
-                synced_at=memberships[-1][2].date,
-            )
+        put(work, graph.get("users"), Decoded(seen=users), Trust.DIRECT)
+        put(work, campus_users, own, Trust.DIRECT)
         work.execute("jobs/enqueue", resources=queued, users=sorted(entering))
 
     work.commit(step)
     log.info("%d users entered the scope: their whole history will be read", len(entering))
 
 
-def collect(work: Work, name: str, key: str, ids: Iterable[int], **filters: str) -> list[Batch]:
+def collect(work: Work, name: str, key: str, ids: Iterable[int], **filters: str) -> Decoded:
     """Read all rows of `ids`, a hundred a question, without storing them.
 
-    Meant for a few hundred users and their few rows of a light table.
+    Meant for a few hundred users and their few rows of a light table. The records are counted.
     """
     resource = graph.get(name)
     cutter = Cutter(resource, work.request.mirrored_cursus("cursus_ids"))
@@ -192,38 +181,35 @@ def collect(work: Work, name: str, key: str, ids: Iterable[int], **filters: str)
             for chunk in chunked(sorted(ids), CHUNK)
         ]
     )
-    batches: list[Batch] = []
+    pages: list[Page] = []
     with Flight(work.client, lambda: next(questions, None)) as flight:
         for landed in flight:
             for _series, page in landed:
                 work.log_page(page)
                 work.counts.records += len(page.records)
-                rows, unfit = cut_all(cutter, page.records)
-                batches.append((rows, unfit, page.answer))
-    return batches
+                pages.append(page)
+    return decode(cutter, pages)
 
 
-def _at_home(memberships: Sequence[Batch], campus_ids: frozenset[int]) -> set[int]:
+def _at_home(memberships: Decoded, campus_ids: frozenset[int]) -> set[int]:
     """Return the users whose primary campus (highest id if several) is one of `campus_ids`."""
     names = graph.get("campus_users").column_names
     user, campus, primary = (names.index(n) for n in ("user_id", "campus_id", "is_primary"))
     home: dict[int, tuple[int, int]] = {}
-    for rows, _unfit, _answer in memberships:
-        for row in rows:
-            if row.values[primary]:
-                best = (row.id, row.values[campus])
-                home[row.values[user]] = max(home.get(row.values[user], best), best)
+    for row in memberships.rows:
+        if row.values[primary]:
+            best = (row.id, row.values[campus])
+            home[row.values[user]] = max(home.get(row.values[user], best), best)
     return {owner for owner, (_id, where) in home.items() if where in campus_ids}
 
 
-def _campuses(memberships: Sequence[Batch]) -> Homes:
+def _campuses(memberships: Decoded) -> Homes:
     """Return all campuses that users are members of, primary or not."""
     names = graph.get("campus_users").column_names
     user, campus = names.index("user_id"), names.index("campus_id")
     found: dict[int, set[int]] = {}
-    for rows, _unfit, _answer in memberships:
-        for row in rows:
-            found.setdefault(row.values[user], set()).add(row.values[campus])
+    for row in memberships.rows:
+        found.setdefault(row.values[user], set()).add(row.values[campus])
     return found
 
 
@@ -235,9 +221,6 @@ def _enrolled(work: Work, users: set[int]) -> set[int]:
     filters = {"filter[cursus_id]": ",".join(map(str, sorted(ours)))}
     return {
         row.values[position]
-        for rows, _unfit, _answer in collect(
-            work, resource.name, "filter[user_id]", users, **filters
-        )
-        for row in rows
+        for row in collect(work, resource.name, "filter[user_id]", users, **filters).rows
         if row.values[cursus] in ours and looks_like_a_student(row.record)
     }

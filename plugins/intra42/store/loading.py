@@ -18,6 +18,7 @@ from intra42.api.model import Answer
 from intra42.attempt.work import Refused, Work
 from intra42.catalog import graph
 from intra42.catalog.model import Resource, Source
+from intra42.store.decode import Seen
 from intra42.store.rows import Row, Unfit, payload
 from intra42.warehouse.statements import array, columns, compose, read, table
 
@@ -42,9 +43,6 @@ class Trust(StrEnum):
     LISTING = "listing"  # a page of a window: later updated_at wins
     DIRECT = "direct"  # asked for by id or by user: the later request wins
     EMBEDDED = "embedded"  # nested in another record, perhaps a stale copy
-
-
-Seen = tuple[Row, Answer]  # a row, and the answer that showed it
 
 
 def load(

@@ -19,9 +19,10 @@ from intra42.attempt.work import Work
 from intra42.catalog import graph
 from intra42.catalog.model import Resource, Strangers
 from intra42.store import admission
-from intra42.store.admission import Bad
-from intra42.store.embedded import cut_all, inner_cutters
-from intra42.store.loading import Seen, Trust, existing, load_all, park
+from intra42.store.decode import Decoded, decode, inner_cutters
+from intra42.store.lists import Doubts
+from intra42.store.loading import Trust, existing
+from intra42.store.page import put
 from intra42.store.parents import resolve
 from intra42.store.rows import UNREADABLE, Cutter, Row
 from intra42.warehouse.statements import array, compose, read, table
@@ -29,7 +30,6 @@ from intra42.warehouse.statements import array, compose, read, table
 log = logging.getLogger(__name__)
 
 _SEVERAL = 3  # users from elsewhere, who are no chance
-_DERIVING = frozenset({"campus_users", "cursus_users", "coalitions"})
 
 
 class Reader:
@@ -41,53 +41,50 @@ class Reader:
         self.cutter = Cutter(resource, work.request.mirrored_cursus("cursus_ids"))
         self.inside = inner_cutters(resource)
         self.unreadable = 0  # records without a usable id
+        self.doubts = Doubts()  # what the lists inside the rows lack
         self._entered: set[int] = set()  # users just read who entered, and are stored already
         self.foreign: set[int] = set()  # rows just read that belong to users out of scope
         self._order = {column.name: number for number, column in enumerate(resource.columns)}
         # Attempts change levels; the loader refetches all enrolments anyway.
         self._asks_for_refresh = resource.name == "projects_users" and not work.is_loader
 
-    def absorb(self, pages: Sequence[Page], trust: Trust, checkpoint: Callable[[], Any]) -> None:
-        """Store what `pages` hold; `checkpoint` runs in the same transaction."""
+    def absorb(
+        self, pages: Sequence[Page], trust: Trust, checkpoint: Callable[[], Any] = lambda: None
+    ) -> set[int]:
+        """Store what `pages` hold; `checkpoint` runs in the same transaction.
+
+        Returns the ids that they show, in scope or not.
+        """
         for page in pages:
             self.work.log_page(page)
-        self.take(pages, trust, checkpoint)
+        return self.take(pages, trust, checkpoint)
 
-    def take(self, pages: Sequence[Page], trust: Trust, checkpoint: Callable[[], Any]) -> None:
+    def take(self, pages: Sequence[Page], trust: Trust, checkpoint: Callable[[], Any]) -> set[int]:
         """Do as `absorb` with pages that the log has already."""
-        seen: list[Seen] = []
-        bad: list[Bad] = []
-        for page in pages:
-            rows, unfit = cut_all(self.cutter, page.records)
-            seen += [(row, page.answer) for row in rows]
-            bad += [(item, page.answer) for item in unfit]
-        shown = _ids(seen, bad)
+        found = decode(self.cutter, pages, self.inside)
+        shown, records = found.ids, len(found.seen) + len(found.bad)
+        self.unreadable += sum(item.id is None for item, _answer in found.bad)
         self._entered = set()
-        seen, bad = self._of_our_cursus(seen, bad)
-        ours = _ids(seen, bad)
-        seen, bad = self._of_our_users(pages, seen, bad)
-        stored = _ids(seen, bad)
-        self.foreign = ours - stored if self.resource.has_user else set()
-        outside = sorted(shown - stored - self._entered)
-        rows = [row for row, _answer in seen]
-        resolve(self.work, self.resource, rows)
+        self._leave_out_other_cursus(found)
+        ours = found.ids
+        self._leave_out_strangers(pages, found)
+        self.foreign = ours - found.ids if self.resource.has_user else set()
+        outside = sorted(shown - found.ids - self._entered)
+        resolve(self.work, self.resource, found)
 
         def step() -> None:
-            counts = self.work.counts
-            records = sum(len(page.records) for page in pages)
-            counts.records += records
-            counts.dropped += records - len(seen) - len(bad) - len(self._entered)
-            store_all(self.work, self.resource, seen, trust)
-            for item, answer in bad:
-                park(self.work, self.resource, [item], answer)
+            stored = len(found.seen) + len(found.bad) + len(self._entered)
+            self.work.counts.dropped += records - stored
+            put(self.work, self.resource, found, trust, doubts=self.doubts)
             # A run about some campuses only does not know who else is in scope.
             if outside and not self.work.request.restricted:
                 self._unpark(outside, pages[-1].answer)
             if trust is Trust.LISTING and self._asks_for_refresh:
-                self.work.execute("refresh/request", users=array(self._users(rows)))
+                self.work.execute("refresh/request", users=array(self._users(found.rows)))
             checkpoint()
 
         self.work.commit(step)
+        return shown
 
     def read(self, more: Callable[[], Series | None], trust: Trust) -> None:
         """Read series of pages until there are no more, several at once where that is faster.
@@ -176,25 +173,23 @@ class Reader:
             "parked/unpark", resource=self.resource.name, ids=list(map(str, ids)), seq=answer.seq
         )
 
-    def _of_our_cursus(self, seen: list[Seen], bad: list[Bad]) -> tuple[list[Seen], list[Bad]]:
-        """Return what is of our cursus or may be, and rows that were and are kept true."""
+    def _leave_out_other_cursus(self, found: Decoded) -> None:
+        """Keep what is of our cursus or may be, and rows that were and are kept true."""
         ours = self.our_cursus()
         if ours is None:
-            return seen, bad
+            return
         column = self._order["cursus_id"]
         may_be = {*ours, UNREADABLE}
-        rows = [(row.values[column] in ours, row, answer) for row, answer in seen]
+        rows = [(row.values[column] in ours, row, answer) for row, answer in found.seen]
         others = [
             (self.cutter.read(item.record, "cursus_id") in may_be, item, answer)
-            for item, answer in bad
+            for item, answer in found.bad
         ]
         left = {row.id for is_ours, row, _answer in rows if not is_ours}
         left |= {item.id for is_ours, item, _answer in others if not is_ours and item.id}
         known = existing(self.work, self.resource.name, left) if left else set()
-        return (
-            [(row, answer) for is_ours, row, answer in rows if is_ours or row.id in known],
-            [(item, answer) for is_ours, item, answer in others if is_ours or item.id in known],
-        )
+        found.seen = [(row, answer) for is_ours, row, answer in rows if is_ours or row.id in known]
+        found.bad = [(item, a) for is_ours, item, a in others if is_ours or item.id in known]
 
     def our_cursus(self) -> tuple[int, ...] | None:
         """Return the cursus whose rows are mirrored; None where rows have no cursus to tell."""
@@ -202,62 +197,61 @@ class Reader:
             return None
         return self.work.request.mirrored_cursus(self.resource.scope_cursus)
 
-    def _of_our_users(
-        self, pages: Sequence[Page], seen: list[Seen], bad: list[Bad]
-    ) -> tuple[list[Seen], list[Bad]]:
-        """Return what belongs to mirrored users, once those who enter are mirrored, too.
+    def _leave_out_strangers(self, pages: Sequence[Page], found: Decoded) -> None:
+        """Keep what belongs to mirrored users, once those who enter are mirrored, too.
 
         Of a bad record that does not say whose it is, nothing but its id is kept.
         """
         if self.resource.name == "users":
-            return self._known_or_admitted(pages, seen, bad)
+            self._leave_out_unless_admitted(pages, found)
+            return
         if not self.resource.has_user:
-            return seen, bad
+            return
         column = self._order["user_id"]
-        owners = [self.cutter.read(item.record, "user_id") for item, _answer in bad]
+        owners = [self.cutter.read(item.record, "user_id") for item, _answer in found.bad]
         nobody = {None, UNREADABLE}
-        users = {row.values[column] for row, _answer in seen} | set(owners) - nobody
+        users = {row.values[column] for row, _answer in found.seen} | set(owners) - nobody
         known = existing(self.work, "users", users)
         if not users <= known:
             strangers = [
                 (row.values[column], row.record)
-                for row, _answer in seen
+                for row, _answer in found.seen
                 if row.values[column] not in known
             ]
             strangers += [
                 (owner, item.record)
-                for owner, (item, _answer) in zip(owners, bad, strict=True)
+                for owner, (item, _answer) in zip(owners, found.bad, strict=True)
                 if owner not in known | nobody
             ]
             known |= self._admitted(strangers)
-        return [(row, answer) for row, answer in seen if row.values[column] in known], [
+        found.seen = [(row, answer) for row, answer in found.seen if row.values[column] in known]
+        found.bad = [
             (item.without_values() if owner in nobody else item, answer)
-            for owner, (item, answer) in zip(owners, bad, strict=True)
+            for owner, (item, answer) in zip(owners, found.bad, strict=True)
             if owner in known or owner in nobody
         ]
 
-    def _known_or_admitted(
-        self, pages: Sequence[Page], seen: list[Seen], bad: list[Bad]
-    ) -> tuple[list[Seen], list[Bad]]:
-        """Return what is of mirrored users; those who enter are stored with their memberships."""
-        known = existing(self.work, "users", _ids(seen, bad))
-        new = [(r, a) for r, a in seen if r.id not in known and admission.is_wanted(r.record)]
+    def _leave_out_unless_admitted(self, pages: Sequence[Page], found: Decoded) -> None:
+        """Keep what is of mirrored users; those who enter are stored with their memberships."""
+        known = existing(self.work, "users", found.ids)
+        new = [(r, a) for r, a in found.seen if r.id not in known and admission.is_wanted(r.record)]
         new_bad = [
             (item, answer)
-            for item, answer in bad
+            for item, answer in found.bad
             if item.id not in known
             and not (isinstance(item.record, dict) and not admission.is_wanted(item.record))
         ]
         nameless = [(item.without_values(), a) for item, a in new_bad if item.id is None]
         named = [(item, answer) for item, answer in new_bad if item.id is not None]
-        found = admission.Admission()
+        admitted = admission.Admission()
         if new or named:
             check = partial(_refuse_users_from_elsewhere, pages)
-            found = admission.admit_shown(self.work, new, named, check)
-        self._entered = found.entered
-        return [(row, answer) for row, answer in seen if row.id in known], [
-            *((item, answer) for item, answer in bad if item.id in known),
-            *((item, answer) for item, answer in named if item.id in found.in_scope),
+            admitted = admission.admit_shown(self.work, new, named, check)
+        self._entered = admitted.entered
+        found.seen = [(row, answer) for row, answer in found.seen if row.id in known]
+        found.bad = [
+            *((item, answer) for item, answer in found.bad if item.id in known),
+            *((item, answer) for item, answer in named if item.id in admitted.in_scope),
             *nameless,
         ]
 
@@ -285,12 +279,6 @@ class Reader:
         campus = self.cutter.read(membership, "campus_id")
         primary = self.cutter.read(membership, "is_primary")
         return bool(primary) and campus in {*self.work.config.campus_ids, UNREADABLE}
-
-
-def _ids(seen: Iterable[Seen], bad: Iterable[Bad]) -> set[int]:
-    """Return the ids of rows and of bad records that have one."""
-    found = {row.id for row, _answer in seen}
-    return found | {item.id for item, _answer in bad if item.id is not None}
 
 
 def _refuse_users_from_elsewhere(pages: Iterable[Page], homes: admission.Homes) -> None:
@@ -370,41 +358,6 @@ class IdsSeries(Series):
         all_readable = len(found) == len(page.records)
         came = found - self.reader.foreign if all_readable else set(self.ids)
         self.returned |= came & set(self.ids)
-
-
-def store(
-    work: Work, resource: Resource, rows: Sequence[Row], answer: Answer, trust: Trust
-) -> None:
-    """Merge the rows of one answer; see `store_all`."""
-    store_all(work, resource, [(row, answer) for row in rows], trust)
-
-
-def store_all(work: Work, resource: Resource, seen: Sequence[Seen], trust: Trust) -> None:
-    """Merge rows and recompute the columns that other tables derive from them."""
-    merged = load_all(work, resource, seen, trust)
-    if resource.name not in _DERIVING or not merged:
-        return
-    order = {column.name: number for number, column in enumerate(resource.columns)}
-    owner = order["user_id"] if resource.name != "coalitions" else order["id"]
-    kept = set(merged)
-    ids = sorted({row.values[owner] for row, _answer in seen if row.id in kept})
-    derive_from(work, resource.name, ids, max((a for _row, a in seen), key=lambda a: a.seq))
-
-
-def derive_from(work: Work, name: str, ids: list[int] | None, answer: Answer | None) -> int:
-    """Recompute what derives from the table `name` for these owners, or for all where None.
-
-    Runs inside the caller's transaction; counts the rows that changed, and returns how many.
-    """
-    followed = work.fetch(
-        f"derive/from_{name}",
-        ids=None if ids is None else array(ids),
-        synced_at=answer.date if answer else work.clock,
-        all_cursus_ids=list(work.request.mirrored_cursus("all_cursus_ids")),
-    )
-    for other, rows in followed:
-        work.counts.followed(other, rows)
-    return sum(rows for _other, rows in followed)
 
 
 def lock(work: Work, resource: Resource) -> None:

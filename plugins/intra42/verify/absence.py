@@ -24,7 +24,8 @@ from intra42.attempt.work import Work, chunked
 from intra42.catalog.model import Resource
 from intra42.errors import DeleteRefused, NoWitness, NoWitnessLeft
 from intra42.store.loading import Trust
-from intra42.store.reading import IdsSeries, Reader, derive_from, ids_of
+from intra42.store.page import derive_from
+from intra42.store.reading import IdsSeries, Reader, ids_of
 from intra42.store.witnesses import WITNESSES, seen_since, witnesses
 from intra42.verify.removal import hold
 from intra42.warehouse.statements import compose, table

@@ -12,7 +12,9 @@ from intra42.attempt.work import Work, chunked
 from intra42.catalog import graph
 from intra42.read.history import store_nested
 from intra42.store import admission
-from intra42.store.loading import Seen, existing, park
+from intra42.store.decode import Decoded, Seen
+from intra42.store.loading import Trust, existing
+from intra42.store.page import put
 from intra42.store.reading import Reader
 from intra42.store.rows import Cutter
 from intra42.store.witnesses import seen_since, witnesses
@@ -110,12 +112,11 @@ def _let_back(work: Work) -> None:
     """Let accounts in again that any place shows; they bring their whole history."""
     back = absence.lately_buried(work, graph.get("users"))
     for chunk in chunked(back, _AT_ONCE):
-        left, found = set(chunk), dict[int, Seen]()
-        for rows, unfit, answer in admission.collect(work, "users", "filter[id]", left):
-            found |= {row.id: (row, answer) for row in rows}
-            bad = [item for item in unfit if item.id in left]
-            if bad:
-                work.commit(lambda b=bad, a=answer: park(work, graph.get("users"), b, a))  # type: ignore[misc]
+        left = set(chunk)
+        shown = admission.collect(work, "users", "filter[id]", left)
+        found = {row.id: (row, answer) for row, answer in shown.seen}
+        bad = Decoded(bad=[(item, answer) for item, answer in shown.bad if item.id in left])
+        work.commit(lambda bad=bad: put(work, graph.get("users"), bad, Trust.DIRECT))  # type: ignore[misc]
         for place in (Nested(work, name) for name in _NESTING):
             left -= found.keys()
             if left:

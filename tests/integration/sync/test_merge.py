@@ -13,7 +13,8 @@ from intra42.api.model import Answer
 from intra42.attempt.work import Identity
 from intra42.catalog import graph
 from intra42.store.loading import Trust
-from intra42.store.reading import lock, store
+from intra42.store.page import store
+from intra42.store.reading import lock
 from intra42.store.rows import Cutter
 from intra42.verify import absence
 from tests.harness import INCREMENTAL, NIGHTLY

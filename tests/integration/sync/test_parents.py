@@ -6,7 +6,7 @@ import pytest
 
 from dev.simulator.clock import DAY
 from intra42.attempt.work import Identity
-from intra42.store.reading import derive_from
+from intra42.store.page import derive_from
 from tests.harness import NIGHTLY
 from tests.integration.sync import worlds
 

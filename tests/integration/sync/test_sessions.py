@@ -5,8 +5,9 @@ from __future__ import annotations
 from dev.simulator.clock import DAY, to_datetime
 from intra42.attempt.work import Identity
 from intra42.catalog import graph
-from intra42.store.embedded import cut_all, cut_inner, inner_cutters
-from intra42.store.parents import fetch_by_id, store_lists
+from intra42.store.decode import cut_all, cut_inner, inner_cutters
+from intra42.store.lists import store_lists
+from intra42.store.parents import fetch_by_id
 from intra42.store.rows import Cutter
 from tests.harness import NIGHTLY
 from tests.integration.sync import worlds

@@ -1,23 +1,60 @@
-"""Records inside records: rows that come with others and cost no request of their own."""
+"""Records become rows: those of a page, and those inside them, which cost no request."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
-from psycopg import sql
-
 from intra42.api.model import Answer
-from intra42.attempt.work import Work
+from intra42.api.page import Page
 from intra42.catalog import graph
 from intra42.catalog.model import Resource
-from intra42.store.loading import Trust, load, park
 from intra42.store.rows import Cutter, Row, Unfit
-from intra42.warehouse.statements import compose, table
 
-log = logging.getLogger(__name__)
+Seen = tuple[Row, Answer]  # a row, and the answer that showed it
+Bad = tuple[Unfit, Answer]  # a record that is none, and the answer that showed it
+
+
+@dataclass(slots=True)
+class Decoded:
+    """What the records of some pages became, each with the answer that showed it.
+
+    `inner` is what came inside the records of `seen`; `records` is how many the `pages` had.
+    """
+
+    seen: list[Seen] = field(default_factory=list)
+    bad: list[Bad] = field(default_factory=list)
+    inner: list[tuple[Inner, Answer]] = field(default_factory=list)
+    records: int = 0
+    pages: int = 0
+
+    @property
+    def rows(self) -> list[Row]:
+        """The rows alone."""
+        return [row for row, _answer in self.seen]
+
+    @property
+    def ids(self) -> set[int]:
+        """The ids of rows, and of bad records that have one."""
+        found = {row.id for row, _answer in self.seen}
+        return found | {item.id for item, _answer in self.bad if item.id is not None}
+
+
+def decode(
+    cutter: Cutter, pages: Iterable[Page], inside: Mapping[str, Cutter] | None = None
+) -> Decoded:
+    """Cut the records of `pages`, and the lists inside them with the cutters `inside`."""
+    found = Decoded()
+    for page in pages:
+        rows, unfit = cut_all(cutter, page.records)
+        found.pages += 1
+        found.records += len(page.records)
+        found.seen += [(row, page.answer) for row in rows]
+        found.bad += [(item, page.answer) for item in unfit]
+        if inside:
+            found.inner += [(item, page.answer) for item in cut_inner(inside, rows)]
+    return found
 
 
 def cut_all(cutter: Cutter, records: Iterable[Any]) -> tuple[list[Row], list[Unfit]]:
@@ -74,43 +111,3 @@ def cut_inner(cutters: Mapping[str, Cutter], rows: Iterable[Row]) -> list[Inner]
             if isinstance(row.record.get(str(resource.explode)), list):
                 found.append(Inner(resource, row.id, *cut_all(cutter, [row.record])))
     return found
-
-
-def store_inner(
-    work: Work, inner: Iterable[Inner], newest: Collection[int], answer: Answer
-) -> None:
-    """Merge what came inside the records of the owners in `newest`, and say what they list.
-
-    Runs inside the caller's transaction, after the owners were merged.
-    """
-    by_name: dict[str, list[Inner]] = {}
-    for item in inner:
-        if item.owner in newest:
-            by_name.setdefault(item.resource.name, []).append(item)
-    for items in by_name.values():
-        resource = items[0].resource
-        load(work, resource, [row for item in items for row in item.rows], answer, Trust.DIRECT)
-        park(work, resource, [bad for item in items for bad in item.unfit], answer)
-        _mark_listed(work, resource, items, answer)
-
-
-def _mark_listed(work: Work, resource: Resource, items: Sequence[Inner], answer: Answer) -> None:
-    """Set `listed` to whether the fresh list of its owner has a row.
-
-    A list with a record that has no usable id may hold anything: it unlists nothing.
-    """
-    seen = {row.id for item in items for row in item.rows}
-    seen |= {bad.id for item in items for bad in item.unfit if bad.id is not None}
-    whole = [item.owner for item in items if all(bad.id is not None for bad in item.unfit)]
-    parts = {"target": table(resource.name), "owner": sql.Identifier(str(resource.owner))}
-    values = {
-        **work.names,
-        "seen": sorted(seen),
-        "owners": whole,
-        "synced_at": answer.date,
-    }
-    rows = work.connection.execute(compose("merge/mark_embedded", **parts), values).fetchall()
-    work.counts.changed(resource.name, updated=sum(row[1] for row in rows))
-    gone = sum(not row[0] for row in rows)
-    if gone:
-        log.info("%s: %d rows are no longer in the list of their parent", resource.name, gone)

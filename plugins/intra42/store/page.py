@@ -1,0 +1,109 @@
+"""The one way from decoded pages to stored rows, whoever has read them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from intra42.api.model import Answer
+from intra42.attempt.work import Work
+from intra42.catalog.model import Resource
+from intra42.store.decode import Decoded, Inner, Seen
+from intra42.store.lists import Doubts, remove_links, store_lists
+from intra42.store.loading import Trust, load_all, park
+from intra42.store.rows import Row
+from intra42.store.witnesses import seen_since
+from intra42.warehouse.statements import array
+
+_DERIVING = frozenset({"campus_users", "cursus_users", "coalitions"})
+
+
+def put(
+    work: Work,
+    resource: Resource,
+    decoded: Decoded,
+    trust: Trust,
+    *,
+    doubts: Doubts | None = None,
+    before: Doubts | None = None,
+) -> None:
+    """Store rows, what derives from them and what their lists hold; park what is no row.
+
+    Runs inside the caller's transaction, once all parents are there.
+
+    Args:
+        work: the task attempt.
+        resource: whose rows they are.
+        decoded: what the pages became.
+        trust: what they may overwrite.
+        doubts: where to note the pairs that lists lack.
+        before: pairs that earlier lists lacked; those that these lack, too, are removed.
+    """
+    work.counts.records += decoded.records
+    shown_since = _shown_since(work, resource, decoded.rows, before)
+    store_all(work, resource, decoded.seen, trust)
+    for answer, rows, inner in _by_answer(resource, decoded):
+        lacking = store_lists(work, resource, rows, inner, answer, doubts)
+        for link in resource.links if before else ():
+            twice = lacking.get(link.table, set()) & (before or Doubts()).pairs[link.table]
+            remove_links(work, link, [p for p in twice if p[0] not in shown_since], answer)
+    for item, answer in decoded.bad:
+        park(work, resource, [item], answer)
+
+
+def _by_answer(
+    resource: Resource, decoded: Decoded
+) -> Iterator[tuple[Answer, list[Row], list[Inner]]]:
+    """Yield the rows of each answer with what came inside them, if anything can."""
+    if not (resource.links or decoded.inner):
+        return
+    for answer in {answer.seq: answer for _row, answer in decoded.seen}.values():
+        yield (
+            answer,
+            [row for row, shown in decoded.seen if shown is answer],
+            [item for item, shown in decoded.inner if shown is answer],
+        )
+
+
+def _shown_since(
+    work: Work, resource: Resource, rows: Iterable[Row], before: Doubts | None
+) -> set[int]:
+    """Return the parents whom somebody has seen since a first list of theirs lacked something."""
+    if before is None:
+        return set()
+    first = {row.id: before.since[row.id] for row in rows if row.id in before.since}
+    return seen_since(work, resource.name, first)
+
+
+def store(
+    work: Work, resource: Resource, rows: Sequence[Row], answer: Answer, trust: Trust
+) -> None:
+    """Merge the rows of one answer; see `store_all`."""
+    store_all(work, resource, [(row, answer) for row in rows], trust)
+
+
+def store_all(work: Work, resource: Resource, seen: Sequence[Seen], trust: Trust) -> None:
+    """Merge rows and recompute the columns that other tables derive from them."""
+    merged = load_all(work, resource, seen, trust)
+    if resource.name not in _DERIVING or not merged:
+        return
+    order = {column.name: number for number, column in enumerate(resource.columns)}
+    owner = order["user_id"] if resource.name != "coalitions" else order["id"]
+    kept = set(merged)
+    ids = sorted({row.values[owner] for row, _answer in seen if row.id in kept})
+    derive_from(work, resource.name, ids, max((a for _row, a in seen), key=lambda a: a.seq))
+
+
+def derive_from(work: Work, name: str, ids: list[int] | None, answer: Answer | None) -> int:
+    """Recompute what derives from the table `name` for these owners, or for all where None.
+
+    Runs inside the caller's transaction; counts the rows that changed, and returns how many.
+    """
+    followed = work.fetch(
+        f"derive/from_{name}",
+        ids=None if ids is None else array(ids),
+        synced_at=answer.date if answer else work.clock,
+        all_cursus_ids=list(work.request.mirrored_cursus("all_cursus_ids")),
+    )
+    for other, rows in followed:
+        work.counts.followed(other, rows)
+    return sum(rows for _other, rows in followed)
