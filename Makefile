@@ -101,9 +101,8 @@ lint: setup ## Check style, formatting, types and the import contract
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	@if grep -q '^\[tool\.importlinter' pyproject.toml; then \
-	  PYTHONPATH=plugins $(BIN)/lint-imports; \
-	fi
+	@PYTHONPATH=plugins $(BIN)/python -m intra42.catalog.check
+	@PYTHONPATH=plugins $(BIN)/lint-imports
 
 .PHONY: fmt
 fmt: setup ## Format the code and sort its imports

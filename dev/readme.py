@@ -47,7 +47,7 @@ def _cursor(resource: Resource) -> str:
     if resource.cursor_field is None:
         return "none: read whole"
     field = f"`{resource.cursor_field}`"
-    return f"{field} in the incremental; all rows every night" if resource.silent else field
+    return f"{field} in the incremental; all rows every night" if resource.nightly else field
 
 
 def _link_row(resource: Resource, link: Link) -> list[str]:

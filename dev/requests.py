@@ -132,7 +132,7 @@ def night(size: Size) -> Plan:
             others = chunks(max(0, size.users - size.changed.get("users", 0)))
             plan["users"] = window(resource, replace(size, strays=0)) + others
             plan["users"] += math.ceil(size.hidden / (PAGE - 1))
-        elif resource.silent:
+        elif resource.nightly:
             # Asked for by user, so many users together that their rows fill pages.
             plan[resource.name] = chunks(max(size.memberships, size.users))
         else:

@@ -269,7 +269,7 @@ def _source_of(resource: Resource) -> str:
     source = f"Source: `{resource.endpoint}`{inside}"
     if resource.cursor_field is None:
         return f"{source}, read whole every night."
-    also = ", and all rows every night" if resource.silent else ""
+    also = ", and all rows every night" if resource.nightly else ""
     return f"{source}, by `{resource.cursor_field}`{also}."
 
 

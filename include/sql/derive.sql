@@ -59,7 +59,7 @@ moved as (
 queued as (
   insert into intra42.history_queue (dag_id, resource, user_id, run_id)
   select %(dag_id)s, resource, home.id, %(run_id)s
-  from home, unnest(array['users', 'cursus_users', 'projects_users']) as resource
+  from home, unnest(%(listed_by_campus)s::text[]) as resource
   where home.was is not null and home.was is distinct from home.campus_id
   on conflict (dag_id, resource, user_id) do update set run_id = excluded.run_id
 ),

@@ -45,23 +45,23 @@ select
   %(dag_id)s, %(run_id)s, %(synced_at)s, %(seq)s
 from gone
 
--- name: achievements_of_campuses
--- How many achievements each of some campuses has.
-select campus_id, count(*)
-from intra42.campus_achievements
-where campus_id = any(%(campuses)s::bigint[])
-group by campus_id
-
--- name: achievement_counts
--- Achievements the mirror has; those among them that the API never gave; those of these campuses.
+-- name: counts
+-- Rows the mirror has; those among them that the API never gave; those that have a pair with these others.
 select
   count(*),
   count(*) filter (where mine.name is null),
   count(*) filter (
     where exists (
       select 1
-      from intra42.campus_achievements as pair
-      where pair.achievement_id = mine.id and pair.campus_id = any(%(campuses)s::bigint[])
+      from {pairs} as pair
+      where pair.{own} = mine.id and pair.{other} = any(%(others)s::bigint[])
     )
   )
-from intra42.achievements as mine
+from {target} as mine
+
+-- name: counts_of
+-- How many rows each of these others has.
+select {other}, count(*)
+from {pairs}
+where {other} = any(%(others)s::bigint[])
+group by {other}

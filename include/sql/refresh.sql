@@ -14,10 +14,10 @@ update intra42.refresh_requests set planned_by = %(run_id)s where dag_id = %(dag
 -- Ongoing enrolments, begun or not; first those of users with an attempt in the window, then by how
 -- long ago they were verified: by the number of the request, which no wrong clock can change.
 select e.id, r.user_id is not null as urgent
-from intra42.cursus_users as e
+from {target} as e
 left join intra42.refresh_requests as r on r.dag_id = %(dag_id)s and r.user_id = e.user_id
-left join intra42.verifications as v on v.resource = 'cursus_users' and v.id = e.id
-where e.cursus_id = any(%(cursus)s::bigint[]) and (e.end_at is null or e.end_at >= %(since)s)
+left join intra42.verifications as v on v.resource = %(resource)s and v.id = e.id
+where e.cursus_id = any(%(cursus)s::bigint[]) and (e.{until} is null or e.{until} >= %(since)s)
 order by urgent desc, greatest(e._seq, v.seq), e.id
 
 -- name: add_chunk
@@ -68,9 +68,9 @@ where dag_id = %(dag_id)s and (run_id = %(run_id)s or planned_at < now() - inter
 -- later request says when, whatever its answer had for a time.
 with seen as (
   select case when v.seq > e._seq then v.checked_at else e._synced_at end as at
-  from intra42.cursus_users as e
-  left join intra42.verifications as v on v.resource = 'cursus_users' and v.id = e.id
-  where e.cursus_id = any(%(cursus)s::bigint[]) and (e.end_at is null or e.end_at >= %(now)s)
+  from {target} as e
+  left join intra42.verifications as v on v.resource = %(resource)s and v.id = e.id
+  where e.cursus_id = any(%(cursus)s::bigint[]) and (e.{until} is null or e.{until} >= %(now)s)
 ),
 chosen as (
   -- Times compare faster than spans, so the spans of these two are all that is reckoned.

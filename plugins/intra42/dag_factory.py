@@ -132,20 +132,6 @@ select * from intra42.sync_runs where resource = '{name}' order by id desc limit
 ```
 """
 
-_TITLES = {
-    "cursus": "All cursus.",
-    "campuses": "All listed campuses, and stubs of those only mentioned.",
-    "projects": "Projects of the configured cursus, with their cursus, campuses and sessions.",
-    "achievements": "The achievements catalogue, with its campuses.",
-    "coalitions": "Coalitions, read through the blocs.",
-    "users": "Students of the scope; whoever enters brings their whole history.",
-    "campus_users": "Campus memberships; the primary one is the user's campus.",
-    "cursus_users": "Enrolments with level, grade and skills.",
-    "projects_users": "Attempts at projects.",
-    "achievements_users": "Achievements earned or in progress.",
-    "coalitions_users": "Coalition memberships with score and rank.",
-}
-
 
 def build_dag(
     dag_id: str,
@@ -256,14 +242,14 @@ def _sync_task(resource: Resource) -> BaseOperator:
 def _table_doc(resource: Resource) -> str:
     tables = graph.tables_of(resource.name)
     return _TABLE_DOC.format(
-        title=_TITLES[resource.name],
+        title=resource.title,
         tables=", ".join(f"`intra42.{table}`" for table in tables),
         endpoint=resource.endpoint,
         reads=f"what changed since the watermark, by `{resource.cursor_field}`"
         if resource.cursor_field
         else "all of it",
         nightly="; all rows every night, because they also change silently"
-        if resource.silent
+        if resource.nightly
         else "",
         name=resource.name,
     )

@@ -12,7 +12,7 @@ from intra42.catalog.columns import (
     text,
     timestamp,
 )
-from intra42.catalog.model import Ref, Resource, Strangers
+from intra42.catalog.model import Nightly, Ref, Resource, Strangers
 
 PROJECTS_USERS = Resource(
     name="projects_users",
@@ -29,6 +29,10 @@ PROJECTS_USERS = Resource(
     strangers=Strangers.LOOK_UP,
     scope_cursus="cursus_ids",
     derives_from=("campus_users",),
+    title="Attempts at projects.",
+    nests_people=True,
+    triggers="cursus_users",
+    unread=frozenset({"teams"}),
     references=(
         Ref("user_id", "users"),
         Ref("project_id", "projects"),
@@ -78,6 +82,8 @@ ACHIEVEMENTS_USERS = Resource(
     user_key="filter[user_id]",
     users_if_cheaper=True,
     derives_from=("cursus_users",),
+    title="Achievements earned or in progress.",
+    unread=frozenset({"login", "url"}),
     references=(
         Ref("user_id", "users"),
         Ref("achievement_id", "achievements"),
@@ -108,9 +114,10 @@ COALITIONS_USERS = Resource(
     by_id="/v2/coalitions_users",
     cursor_field="updated_at",
     user_key="filter[user_id]",
-    silent=True,
     users_if_cheaper=True,
     derives_from=("coalitions",),
+    title="Coalition memberships with score and rank.",
+    nightly=Nightly.WHOLE,
     references=(
         Ref("coalition_id", "coalitions"),
         Ref("user_id", "users"),

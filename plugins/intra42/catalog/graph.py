@@ -76,6 +76,26 @@ def tables() -> tuple[str, ...]:
     return tuple(t for resource in read_for_themselves() for t in tables_of(resource.name))
 
 
+def people() -> Resource:
+    """Return the table of the people whom scope is about."""
+    return next(resource for resource in RESOURCES if resource.people)
+
+
+def nesting_people() -> tuple[Resource, ...]:
+    """Return the tables whose records hold the account itself."""
+    return tuple(resource for resource in RESOURCES if resource.nests_people)
+
+
+def refetched() -> Resource:
+    """Return the table whose open rows are recomputed upstream without a trace."""
+    return next(resource for resource in RESOURCES if resource.silent)
+
+
+def listed_by_campus() -> tuple[str, ...]:
+    """Return the primary tables whose windows show rows of some campuses only."""
+    return tuple(resource.name for resource in of_group("primary") if resource.campus_filter)
+
+
 def children_of_users() -> tuple[Resource, ...]:
     """Return the resources whose rows belong to a user: their history."""
     return tuple(resource for resource in RESOURCES if resource.has_user)

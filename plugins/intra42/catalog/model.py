@@ -34,7 +34,29 @@ class Strangers(StrEnum):
 
     DROP = "drop"  # the window covers the whole network: they are out of scope
     LOOK_UP = "look up"  # they may have entered the scope: ask once, remember a no for 7 days
+    ENROLLED = "enrolled"  # as `LOOK_UP`; the row itself says that they are enrolled
     NEWCOMER = "newcomer"  # a primary membership of a configured campus: ask every time
+
+
+class Nightly(StrEnum):
+    """What the loader reads of a table whose rows change without a new `updated_at`."""
+
+    WHOLE = "whole"  # all rows by user, instead of the window
+    UNSEEN = "unseen"  # the window, then by id whoever it has not shown
+
+
+class First(StrEnum):
+    """How a primary table is read that has no watermark yet, or is to be read anew."""
+
+    BY_USER = "by user"  # the rows of all mirrored users, by user id
+    LISTING = "listing"  # its own listing, from the first page to the last
+
+
+class Entrants(StrEnum):
+    """How the rows are read that belong to somebody who enters the scope."""
+
+    HISTORY = "history"  # all of them, by user id, once everybody is in
+    WITH_THEM = "with them"  # they decide who enters, and are stored together with the user
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -97,9 +119,20 @@ class Resource:
     `endpoint` is the listing's path, where `{cursus_id}` or `{campus_id}` is a scope's. `by_id` is
     the listing that takes `filter[id]` (parents that were only mentioned, refetches). `user_key` is
     the filter that takes user ids, `campus_filter` and `cursus_filter` those of the scope; None
-    where the endpoint has no such filter. `page_size` is rows a page. `silent` rows change without
-    `updated_at`, so the nightly run reads all of them. `users_if_cheaper` marks a window over the
-    whole network that may cost more requests than asking for the mirrored users.
+    where the endpoint has no such filter. `page_size` is rows a page. `users_if_cheaper` marks a
+    window over the whole network that may cost more requests than asking for the mirrored users.
+    `unread` are keys that records are known to have and the mirror does not keep.
+
+    What changed is read by `cursor_field`; a table without one is read whole every night.
+    `nightly`, `first`, `entrants` and `strangers` say what is read beside that, and of whom. Rows
+    are open while the column `open_until` is empty or in the future: the `silent` columns of open
+    rows are recomputed upstream without a trace, so that only asking by id finds it. A new row of
+    a table that `triggers` such a refetch has its user's open rows read first. `followed_by` is
+    the column by whose values columns of other tables follow this one (`include/sql/derive.sql`).
+
+    `people` marks the table whose rows are the people whom scope is about, `nests_people` those
+    whose records hold the account itself. `named_by` is the setting that names rows of the table.
+    `title` is the sentence on its task.
 
     `description` is the table's comment in the database.
 
@@ -126,7 +159,18 @@ class Resource:
     sortable: bool = True
     page_size: int = 100
     strangers: Strangers = Strangers.DROP
-    silent: bool = False
+    nightly: Nightly | None = None
+    first: First = First.BY_USER
+    entrants: Entrants = Entrants.HISTORY
+    open_until: str | None = None
+    silent: tuple[str, ...] = ()
+    triggers: str | None = None
+    followed_by: str | None = None
+    people: bool = False
+    nests_people: bool = False
+    named_by: str | None = None
+    unread: frozenset[str] = frozenset()
+    title: str = ""
     users_if_cheaper: bool = False
     scope_campus: bool = False
     scope_cursus: str | None = None
@@ -158,6 +202,11 @@ class Resource:
         """The column that holds the id of the record it is embedded in, if it is."""
         owners = (ref.column for ref in self.references if ref.table == self.embedded_in)
         return next(owners, None)
+
+    @property
+    def per_campus(self) -> bool:
+        """Tell whether each campus has a list of its own."""
+        return "{campus_id}" in self.endpoint
 
     @property
     def has_user(self) -> bool:

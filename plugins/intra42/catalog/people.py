@@ -12,7 +12,7 @@ from intra42.catalog.columns import (
     text,
     timestamp,
 )
-from intra42.catalog.model import Ref, Resource, Strangers
+from intra42.catalog.model import Entrants, First, Nightly, Ref, Resource, Strangers
 
 USERS = Resource(
     name="users",
@@ -24,9 +24,12 @@ USERS = Resource(
     cursor_field="updated_at",
     user_key="filter[id]",
     campus_filter="filter[primary_campus_id]",
-    silent=True,
     scope_campus=True,
     scope_cursus="all_cursus_ids",
+    title="Students of the scope; whoever enters brings their whole history.",
+    people=True,
+    first=First.LISTING,
+    nightly=Nightly.UNSEEN,
     references=(Ref("campus_id", "campuses"),),
     columns=(
         identity("The API's id of the account."),
@@ -80,6 +83,9 @@ CAMPUS_USERS = Resource(
     cursor_field="updated_at",
     user_key="filter[user_id]",
     strangers=Strangers.NEWCOMER,
+    title="Campus memberships; the primary one is the user's campus.",
+    entrants=Entrants.WITH_THEM,
+    followed_by="user_id",
     references=(
         Ref("user_id", "users"),
         Ref("campus_id", "campuses"),
@@ -105,8 +111,14 @@ CURSUS_USERS = Resource(
     campus_filter="filter[campus_id]",
     cursus_filter="filter[cursus_id]",
     scope_campus=True,
-    strangers=Strangers.LOOK_UP,
+    strangers=Strangers.ENROLLED,
     scope_cursus="all_cursus_ids",
+    title="Enrolments with level, grade and skills.",
+    nests_people=True,
+    open_until="end_at",
+    silent=("level", "grade", "skills"),
+    followed_by="user_id",
+    unread=frozenset({"cursus"}),
     references=(
         Ref("user_id", "users"),
         Ref("cursus_id", "cursus"),

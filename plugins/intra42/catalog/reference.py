@@ -11,6 +11,7 @@ CURSUS = Resource(
     group="reference",
     endpoint="/v2/cursus",
     by_id="/v2/cursus",
+    title="All cursus.",
     columns=(
         identity("The API's id of the cursus, such as 21 for the 42 cursus."),
         text("name", "Its name."),
@@ -28,6 +29,9 @@ CAMPUSES = Resource(
     endpoint="/v2/campus",
     by_id="/v2/campus",
     listed=True,
+    title="All listed campuses, and stubs of those only mentioned.",
+    named_by="campus_ids",
+    unread=frozenset({"endpoint"}),
     columns=(
         identity("The API's id of the campus."),
         text("name", "Its name.", compared=True),
@@ -66,6 +70,8 @@ PROJECTS = Resource(
     by_id="/v2/projects",
     listed=True,
     scope_cursus="cursus_ids",
+    title="Projects of the configured cursus, with their cursus, campuses and sessions.",
+    unread=frozenset({"children", "attachments", "videos"}),
     columns=(
         identity("The API's id of the project."),
         text("name", "Its name."),
@@ -117,6 +123,9 @@ PROJECT_SESSIONS = Resource(
     embedded_in="projects",
     listed=True,
     scope_cursus="cursus_ids",
+    unread=frozenset(
+        {"project_id", "objectives", "scales", "uploads", "minimum_mark", "maximum_xp"}
+    ),
     references=(
         Ref("project_id", "projects"),
         Ref("campus_id", "campuses"),
@@ -155,6 +164,8 @@ ACHIEVEMENTS = Resource(
     endpoint="/v2/campus/{campus_id}/achievements",
     by_id="/v2/achievements",
     listed=True,
+    title="The achievements catalogue, with its campuses.",
+    unread=frozenset({"achievements"}),
     columns=(
         identity("The API's id of the achievement."),
         text("name", "Its name."),
@@ -197,6 +208,8 @@ COALITIONS = Resource(
     campus_filter="filter[campus_id]",
     explode="coalitions",
     listed=True,
+    title="Coalitions, read through the blocs.",
+    followed_by="id",
     references=(
         Ref("campus_id", "campuses"),
         Ref("cursus_id", "cursus"),

@@ -12,6 +12,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from intra42.attempt.work import Work
 from intra42.attempt.written import Written, written
+from intra42.catalog import graph
 from intra42.operators import metrics
 from intra42.operators.assets import with_outlets
 from intra42.operators.base import Intra42Operator
@@ -20,8 +21,6 @@ from intra42.verify import refresh
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
-
-_RESOURCE = "cursus_users"
 
 
 class Intra42PlanRefreshOperator(Intra42Operator):
@@ -36,7 +35,7 @@ class Intra42PlanRefreshOperator(Intra42Operator):
         Raises:
             AirflowSkipException: the run reads an explicit window and refreshes nothing.
         """
-        with self.work(context, request, _RESOURCE) as work:
+        with self.work(context, request, graph.refetched().name) as work:
             refresh.drain_leftovers(work)
             chunks = [] if request.window else refresh.plan_chunks(work)
         # A task that is skipped tells nobody what it wrote.
@@ -71,7 +70,7 @@ class Intra42RefetchOperator(Intra42Operator):
 
     def run_step(self, context: Context, request: Request) -> dict[str, int]:
         """Refetch, and note what does not come back."""
-        with self.work(context, request, _RESOURCE) as work:
+        with self.work(context, request, graph.refetched().name) as work:
             absent = refresh.refetch(work, self.chunks)
             metrics.refetched(work)
             missing = f", {absent} missing" if absent else ""
@@ -90,7 +89,7 @@ class Intra42DeleteMissingOperator(Intra42Operator):
     """
 
     def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**with_outlets(kwargs, _RESOURCE))
+        super().__init__(**with_outlets(kwargs, graph.refetched().name))
 
     def run_step(self, context: Context, request: Request) -> dict[str, int]:
         """Delete what two complete answers did not show, each row with its tombstone.
@@ -101,7 +100,7 @@ class Intra42DeleteMissingOperator(Intra42Operator):
         if request.window:
             message = "an explicit window refreshes and deletes nothing"
             raise AirflowSkipException(message)
-        with self.work(context, request, _RESOURCE) as work:
+        with self.work(context, request, graph.refetched().name) as work:
             refresh.delete_missing(work)
             return work.outcome()
 

@@ -122,7 +122,7 @@ class _Queue:
             self._behind = chunk.users[-1]
             self.add(chunk)
         chunk = self._waiting.pop()
-        if self._reader.resource.name == "users":
+        if self._reader.resource.people:
             return _UsersSeries(self._work, self._reader, self, chunk)
         return _RowsSeries(self._work, self._reader, self, chunk)
 
@@ -176,7 +176,7 @@ class _Queue:
         return self._work.connection.execute(statement, values).fetchall()
 
     def _chosen(self, candidates: Sequence[tuple[int, int]]) -> list[int]:
-        if self._reader.resource.name == "users":
+        if self._reader.resource.people:
             return [user for user, _known in candidates]
         return packed(candidates, guess=self._rows / self._users if self._users else 0)
 
@@ -329,7 +329,7 @@ class _UsersSeries(IdsSeries):
 
 def _ask_with_witness(work: Work, reader: Reader, users: list[int]) -> set[int]:
     """Ask again with a user who was seen in this run: an empty answer proves nothing."""
-    witness = witnesses(work, "users", users)
+    witness = witnesses(work, reader.resource.name, users)
     asked = [*users[: CHUNK - 1], *witness]
     returned, _answer = reader.read_ids(asked)
     if witness and not returned:
@@ -348,10 +348,11 @@ def _read_hidden(work: Work, users: Sequence[int], since: int) -> None:
     client. Nested users may be stale, so they only change a row where they are clearly newer.
     `users` are fewer than a hundred; `since` is the number of the request that did not show them.
     """
-    witness = witnesses(work, "cursus_users", users, owner="user_id")
-    params = {"filter[user_id]": ",".join(map(str, [*users, *witness]))}
+    resource = graph.nesting_people()[0]
+    witness = witnesses(work, resource.name, users, owner="user_id")
+    params = {str(resource.user_key): ",".join(map(str, [*users, *witness]))}
     found: set[int] = set()
-    for page in keyset(work.client, "/v2/cursus_users", params):
+    for page in keyset(work.client, str(resource.by_id), params):
         work.log_page(page)
         found |= {row.id for row in store_nested(work, page, users)}
     log.info(
@@ -365,7 +366,7 @@ def _read_hidden(work: Work, users: Sequence[int], since: int) -> None:
 
 def store_nested(work: Work, page: Page, users: Collection[int]) -> list[Row]:
     """Store those of `users` who are nested in the records of `page`; return whom it shows."""
-    resource = graph.get("users")
+    resource = graph.people()
     nested = [r["user"] for r in page.records if isinstance(r, dict) and r.get("user")]
     rows, _unfit = cut_all(Cutter(resource), nested)
     wanted = [(row, page.answer) for row in rows if row.id in users]

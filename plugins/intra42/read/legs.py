@@ -166,7 +166,7 @@ class _LegSeries(Series):
     def _pages(self, *, expected: int | None = None) -> Iterator[Page]:
         work, resource, leg = self._work, self._reader.resource, self._leg
         page_size = resource.page_size
-        if resource.name == "users" and self._job.kind == "first" and work.config.campus_ids:
+        if resource.people and self._job.kind == "first" and work.config.campus_ids:
             page_size = min(page_size, WITH_MEMBERSHIPS)
         return keyset(
             work.client,
@@ -243,7 +243,7 @@ def _refuse_foreign_rows(resource: Resource, span: Window, page: Page, leg: Leg)
     """
     moments = []
     for record in page.records:
-        value = record.get("updated_at") if isinstance(record, dict) else None
+        value = record.get(resource.cursor_field) if isinstance(record, dict) else None
         try:
             moments.append(datetime.fromisoformat(value) if value else None)
         except (TypeError, ValueError):

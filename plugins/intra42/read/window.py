@@ -79,7 +79,7 @@ def since_watermark(
 
 
 def as_range(window: Window) -> str:
-    """Return the value of `range[updated_at]`; an open window ends in the far future."""
+    """Return the value of a range of times; an open window ends in the far future."""
     until = iso(window.until) if window.until else FAR_FUTURE
     return f"{iso(window.since)},{until}"
 

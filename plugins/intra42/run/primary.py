@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from intra42.attempt.work import Work, chunked
-from intra42.catalog.model import Resource
+from intra42.catalog.model import Entrants, First, Nightly, Resource
 from intra42.errors import NoWitness
 from intra42.read import history, window
 from intra42.read.legs import FutureWatermark, Job, Leg, begin_leg, run_job
@@ -19,6 +19,7 @@ from intra42.store import rewriting
 from intra42.store.page import derive_from
 from intra42.store.reading import Reader, lock
 from intra42.verify import absence
+from intra42.warehouse.statements import compose, table
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +69,7 @@ def _continue(work: Work, reader: Reader) -> None:
         if wanted:
             _begin_full(work, reader, wanted)
         return
-    if reader.resource.silent and work.is_loader and reader.resource.name != "users":
+    if reader.resource.nightly is Nightly.WHOLE and work.is_loader:
         # All of it is read every night anyway, so a window would be asked twice.
         _begin_full(work, reader, window.scopes(reader.resource, work.config))
         return
@@ -78,13 +79,13 @@ def _continue(work: Work, reader: Reader) -> None:
     if known and not begun_by_this_run:
         _read_windows(work, reader, known)
     _run_unfinished(work, reader)
-    if reader.resource.name == "users" and work.is_loader:
+    if reader.resource.nightly is Nightly.UNSEEN and work.is_loader:
         history.queue_unseen_users(work)
 
 
 def _settle(work: Work, resource: Resource) -> None:
     """Recompute what derives from this table for all rows: heals what two writers crossed."""
-    if resource.name in {"campus_users", "cursus_users"}:
+    if resource.followed_by:
         changed = work.commit(lambda: derive_from(work, resource.name, None, None))
         if changed:
             log.info("%s: derived columns of %d rows followed", resource.name, changed)
@@ -102,7 +103,7 @@ def _begin_first(work: Work, reader: Reader, missing: Sequence[Scope]) -> None:
     if _queued_for(work, reader.resource, missing):
         return
     log.info("%s of %s: no watermark yet, reading everything", name, keys)
-    if name == "users":
+    if reader.resource.first is First.LISTING:
         _begin(work, reader.resource, "first", None, missing)
         return
     work.commit(lambda: _queue_everyone(work, reader.resource, "first", missing))
@@ -120,7 +121,7 @@ def _begin_full(work: Work, reader: Reader, wanted: Sequence[Scope]) -> None:
     """Read everything again; watermarks move at its end. A retry goes on where it stopped."""
     if _unfinished_of_run(work, reader.resource, "full", None):
         return
-    if reader.resource.name == "users":
+    if reader.resource.first is First.LISTING:
         _begin(work, reader.resource, "full", None, wanted)
         _run_unfinished(work, reader)
         history.queue_unseen_users(work)
@@ -146,8 +147,10 @@ def _queue_everyone(work: Work, resource: Resource, kind: str, wanted: Sequence[
         campuses=None if everyone else campuses,
         strays_of=_campuses_that_lack_a_cursus(work, wanted),
     )
-    if kind == "first" and resource.name == "campus_users":
-        left_out = work.execute("jobs/leave_out_entered")
+    if kind == "first" and resource.entrants is Entrants.WITH_THEM:
+        statement = compose("jobs/leave_out_entered", target=table(resource.name))
+        values = {**work.names, "resource": resource.name}
+        left_out = work.connection.execute(statement, values).rowcount
         if left_out:
             log.info(
                 "%s: read already with %d users who entered in this run",
@@ -256,13 +259,14 @@ def plan_legs(
     for cursus_id, members in by_cursus.items():
         params = _filters(resource, members)
         if span:
-            params["range[updated_at]"] = window.as_range(span)
-        else:
+            params[f"range[{resource.cursor_field}]"] = window.as_range(span)
+        elif resource.people:
             # Whoever is an alumnus or no student when first seen is not needed.
             params |= {"filter[kind]": "student", "filter[alumni?]": "false"}
         path = resource.endpoint.format(cursus_id=cursus_id)
         legs.append(Leg(path=path, params=params, scopes=tuple(scope.key for scope in members)))
-    read_by_id = resource.name == "users" and work.is_loader and work.request.window is None
+    unseen = resource.nightly is Nightly.UNSEEN
+    read_by_id = unseen and work.is_loader and work.request.window is None
     if (
         span
         and resource.campus_filter
@@ -290,7 +294,7 @@ def _legs_of_strays(
     work: Work, resource: Resource, span: Window, wanted: Sequence[Scope]
 ) -> list[Leg]:
     rows = work.fetch("scope/strays", campuses=list(work.config.campus_ids))
-    common = {"range[updated_at]": window.as_range(span)}
+    common = {f"range[{resource.cursor_field}]": window.as_range(span)}
     if resource.cursus_filter:
         cursus = sorted({scope.cursus_id for scope in wanted if scope.cursus_id is not None})
         common[resource.cursus_filter] = ",".join(map(str, cursus))

@@ -13,7 +13,7 @@ from intra42.api.page import Page
 from intra42.api.pagination import keyset
 from intra42.attempt.work import Work, chunked
 from intra42.catalog import graph
-from intra42.catalog.model import Resource
+from intra42.catalog.model import Entrants, Resource
 from intra42.store.decode import Bad, Decoded, Seen, decode
 from intra42.store.loading import Trust, existing
 from intra42.store.page import put
@@ -147,7 +147,7 @@ def _store(work: Work, users: list[Seen], memberships: Decoded) -> None:
     queued = [
         resource.name
         for resource in graph.children_of_users()
-        if resource.name != "campus_users" or not memberships.pages
+        if resource.entrants is not Entrants.WITH_THEM or not memberships.pages
     ]
 
     def step() -> None:

@@ -184,7 +184,7 @@ def _merge(
 
 def _anonymised(resource: Resource, seen: Sequence[Seen]) -> list[int]:
     """Return the users whose login says that the API has anonymised them."""
-    if resource.name != "users":
+    if not resource.people:
         return []
     login = resource.column_names.index("login")
     return [row.id for row, _ in seen if (row.values[login] or "").startswith(_ANONYMISED)]
@@ -228,7 +228,7 @@ def _statements(name: str, trust: Trust, absent: frozenset[str], toasted: bool) 
         "shown": compose("merge/shown", **lists),
         "empty_stage": compose("merge/empty_stage", **lists),
     }
-    if name == "users":
+    if resource.people:
         composed["note_anonymised"] = compose("merge/note_anonymised", **lists)
     return {key: statement.as_bytes() for key, statement in composed.items()}
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from intra42.api.model import Answer
 from intra42.attempt.work import Work
+from intra42.catalog import graph
 from intra42.catalog.model import Resource
 from intra42.store.decode import Decoded, Inner, Seen
 from intra42.store.lists import Doubts, remove_links, store_lists
@@ -13,8 +14,6 @@ from intra42.store.loading import Trust, load_all, park
 from intra42.store.rows import Row
 from intra42.store.witnesses import seen_since
 from intra42.warehouse.statements import array
-
-_DERIVING = frozenset({"campus_users", "cursus_users", "coalitions"})
 
 
 def put(
@@ -84,10 +83,9 @@ def store(
 def store_all(work: Work, resource: Resource, seen: Sequence[Seen], trust: Trust) -> None:
     """Merge rows and recompute the columns that other tables derive from them."""
     merged = load_all(work, resource, seen, trust)
-    if resource.name not in _DERIVING or not merged:
+    if resource.followed_by is None or not merged:
         return
-    order = {column.name: number for number, column in enumerate(resource.columns)}
-    owner = order["user_id"] if resource.name != "coalitions" else order["id"]
+    owner = resource.column_names.index(resource.followed_by)
     kept = set(merged)
     ids = sorted({row.values[owner] for row, _answer in seen if row.id in kept})
     derive_from(work, resource.name, ids, max((a for _row, a in seen), key=lambda a: a.seq))
@@ -103,6 +101,7 @@ def derive_from(work: Work, name: str, ids: list[int] | None, answer: Answer | N
         ids=None if ids is None else array(ids),
         synced_at=answer.date if answer else work.clock,
         all_cursus_ids=list(work.request.mirrored_cursus("all_cursus_ids")),
+        listed_by_campus=list(graph.listed_by_campus()),
     )
     for other, rows in followed:
         work.counts.followed(other, rows)

@@ -34,7 +34,7 @@ def wanted_parents(
     order = {column.name: number for number, column in enumerate(resource.columns)}
     wanted: dict[str, set[int]] = defaultdict(set)
     for ref in resource.references:
-        if ref.table != "users":
+        if not graph.get(ref.table).people:
             place = order[ref.column]
             wanted[ref.table] |= {row.values[place] for row in rows} - {None}
     for link in resource.links:

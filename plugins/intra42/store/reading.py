@@ -45,8 +45,8 @@ class Reader:
         self._entered: set[int] = set()  # users just read who entered, and are stored already
         self.foreign: set[int] = set()  # rows just read that belong to users out of scope
         self._order = {column.name: number for number, column in enumerate(resource.columns)}
-        # Attempts change levels; the loader refetches all enrolments anyway.
-        self._asks_for_refresh = resource.name == "projects_users" and not work.is_loader
+        # The loader refetches all open rows anyway.
+        self._asks_for_refresh = resource.triggers is not None and not work.is_loader
 
     def absorb(
         self, pages: Sequence[Page], trust: Trust, checkpoint: Callable[[], Any] = lambda: None
@@ -58,6 +58,16 @@ class Reader:
         for page in pages:
             self.work.log_page(page)
         return self.take(pages, trust, checkpoint)
+
+    def absorb_listing(self, pages: Iterable[Page]) -> set[int]:
+        """Store a listing that is read whole; return the ids that it showed."""
+        seen: set[int] = set()
+        for page in pages:
+            if page.number == 1:
+                # The listing moved while it was read, and starts again.
+                seen.clear()
+            seen |= self.absorb([page], Trust.DIRECT)
+        return seen
 
     def take(self, pages: Sequence[Page], trust: Trust, checkpoint: Callable[[], Any]) -> set[int]:
         """Do as `absorb` with pages that the log has already."""
@@ -202,7 +212,7 @@ class Reader:
 
         Of a bad record that does not say whose it is, nothing but its id is kept.
         """
-        if self.resource.name == "users":
+        if self.resource.people:
             self._leave_out_unless_admitted(pages, found)
             return
         if not self.resource.has_user:
@@ -211,7 +221,7 @@ class Reader:
         owners = [self.cutter.read(item.record, "user_id") for item, _answer in found.bad]
         nobody = {None, UNREADABLE}
         users = {row.values[column] for row, _answer in found.seen} | set(owners) - nobody
-        known = existing(self.work, "users", users)
+        known = existing(self.work, graph.people().name, users)
         if not users <= known:
             strangers = [
                 (row.values[column], row.record)
@@ -233,7 +243,7 @@ class Reader:
 
     def _leave_out_unless_admitted(self, pages: Sequence[Page], found: Decoded) -> None:
         """Keep what is of mirrored users; those who enter are stored with their memberships."""
-        known = existing(self.work, "users", found.ids)
+        known = existing(self.work, self.resource.name, found.ids)
         new = [(r, a) for r, a in found.seen if r.id not in known and admission.is_wanted(r.record)]
         new_bad = [
             (item, answer)
@@ -258,11 +268,11 @@ class Reader:
     def _admitted(self, strangers: Sequence[tuple[int, Mapping[str, Any]]]) -> set[int]:
         """Return the owners of (owner, record) who turned out to have entered the scope."""
         policy = self.resource.strangers
-        if policy is Strangers.LOOK_UP:
+        if policy in {Strangers.LOOK_UP, Strangers.ENROLLED}:
             return admission.admit(
                 self.work,
                 {owner for owner, record in strangers if admission.looks_like_a_student(record)},
-                enrolled=self.resource.name == "cursus_users",
+                enrolled=policy is Strangers.ENROLLED,
                 # Who is outside of what this run is about may be inside of the settings.
                 remember=self.work.request.lists_all,
             )
@@ -290,7 +300,7 @@ def _refuse_users_from_elsewhere(pages: Iterable[Page], homes: admission.Homes) 
     Raises:
         FilterIgnored: the endpoint ignores the filter by campus.
     """
-    key = str(graph.get("users").campus_filter)
+    key = str(graph.people().campus_filter)
     for page in pages:
         asked = page.listing.asked
         campuses = set(asked.get(key, "").split(","))

@@ -220,21 +220,7 @@ def _known_keys(resource: Resource) -> frozenset[str]:
     keys = {column.path[0] for column in resource.columns if column.path}
     keys.update(link.field for link in resource.links)
     keys.update(str(inner.explode) for inner in graph.embedded_in(resource.name))
-    return frozenset(keys | _UNREAD.get(resource.name, frozenset()))
-
-
-# Keys the API is known to send and the mirror does not keep.
-_UNREAD: dict[str, frozenset[str]] = {
-    "campuses": frozenset({"endpoint"}),
-    "projects": frozenset({"children", "attachments", "videos"}),
-    "project_sessions": frozenset(
-        {"project_id", "objectives", "scales", "uploads", "minimum_mark", "maximum_xp"}
-    ),
-    "achievements": frozenset({"achievements"}),
-    "cursus_users": frozenset({"cursus"}),
-    "projects_users": frozenset({"teams"}),
-    "achievements_users": frozenset({"login", "url"}),
-}
+    return frozenset(keys | resource.unread)
 
 
 def _follow(record: Any, path: tuple[str, ...]) -> Any:

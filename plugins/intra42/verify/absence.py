@@ -21,6 +21,7 @@ from psycopg import sql
 from intra42.api.model import Answer
 from intra42.api.pagination import keyset
 from intra42.attempt.work import Work, chunked
+from intra42.catalog import graph
 from intra42.catalog.model import Resource
 from intra42.errors import DeleteRefused, NoWitness, NoWitnessLeft
 from intra42.store.loading import Trust
@@ -141,11 +142,13 @@ def _doubt(work: Work, place: Place, part: Sequence[int], known: Sequence[int]) 
 
 def _shows_users(work: Work) -> bool:
     """Tell whether the API answers at all: with users that it has lately shown."""
-    known = witnesses(work, "users", ())
+    known = witnesses(work, graph.people().name, ())
     if not known:
         return False
     shown: set[int] = set()
-    for page in keyset(work.client, "/v2/users", {"filter[id]": ",".join(map(str, known))}):
+    for page in keyset(
+        work.client, str(graph.people().by_id), {"filter[id]": ",".join(map(str, known))}
+    ):
         work.log_page(page)
         shown |= ids_of(page)
     return not shown.isdisjoint(known)
@@ -282,7 +285,7 @@ def delete(
         statement = compose("absence/delete", target=table(resource.name), cursus=_cursus(resource))
         rows = work.connection.execute(statement, values).fetchall()
         work.counts.changed(resource.name, deleted=len(rows))
-        if resource.name in {"cursus_users", "campus_users"}:
+        if resource.followed_by:
             derive_from(work, resource.name, sorted({row[1] for row in rows}), last)
         return len(rows)
 

@@ -529,8 +529,8 @@ def _resolve_suspects(work: Work, item: _Audit) -> None:
     place = absence.Rows(item.reader)
     first = {number: seen.seq for number, seen in absence.look(work, place, item.suspects).items()}
     buried: list[int] = []
-    if item.resource.name != "cursus_users":
-        # The refresh of ongoing enrolments asks for its own.
+    if not item.resource.silent:
+        # The refresh of open rows asks for its own.
         buried = absence.lately_buried(work, item.resource)
     if not first and not buried:
         return

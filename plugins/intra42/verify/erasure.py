@@ -10,13 +10,13 @@ from intra42.api.pagination import Page, keyset
 from intra42.attempt.troubles import Troubles
 from intra42.attempt.work import Work, chunked
 from intra42.catalog import graph
+from intra42.catalog.model import Resource
 from intra42.read.history import store_nested
 from intra42.store import admission
 from intra42.store.decode import Decoded, Seen
 from intra42.store.loading import Trust, existing
 from intra42.store.page import put
 from intra42.store.reading import Reader
-from intra42.store.rows import Cutter
 from intra42.store.witnesses import seen_since, witnesses
 from intra42.verify import absence
 from intra42.verify.absence import Look
@@ -25,7 +25,6 @@ from intra42.warehouse.statements import compose, table
 
 log = logging.getLogger(__name__)
 
-_NESTING = ("cursus_users", "projects_users")  # their records hold the account itself
 _AT_ONCE = 95
 
 
@@ -36,10 +35,9 @@ class Nested:
         found: those who were shown so far, as they were shown.
     """
 
-    def __init__(self, work: Work, name: str) -> None:
+    def __init__(self, work: Work, resource: Resource) -> None:
         self._work = work
-        self._resource = graph.get(name)
-        self._cutter = Cutter(graph.get("users"))
+        self._resource = resource
         self.found: dict[int, Seen] = {}
 
     @property
@@ -117,7 +115,7 @@ def _let_back(work: Work) -> None:
         found = {row.id: (row, answer) for row, answer in shown.seen}
         bad = Decoded(bad=[(item, answer) for item, answer in shown.bad if item.id in left])
         work.commit(lambda bad=bad: put(work, graph.get("users"), bad, Trust.DIRECT))  # type: ignore[misc]
-        for place in (Nested(work, name) for name in _NESTING):
+        for place in (Nested(work, resource) for resource in graph.nesting_people()):
             left -= found.keys()
             if left:
                 place.read(sorted(left))
@@ -139,7 +137,7 @@ def _erase_vanished(work: Work) -> None:
     first: dict[int, int] = dict(work.fetch("erasure/vanished"))
     if not first:
         return
-    others = [Nested(work, name) for name in _NESTING]
+    others = [Nested(work, resource) for resource in graph.nesting_people()]
     # The sync of users has looked for them by id and in their enrolments.
     left = absence.look(work, others[-1], first)
     first = {user: seq for user, seq in first.items() if user in left}
@@ -190,8 +188,8 @@ def _seen_since(work: Work, first: Mapping[int, int]) -> set[int]:
     Rows that only hold an account's id outlive it: memberships are shown of hidden accounts, too.
     """
     seen = seen_since(work, "users", first)
-    for name in _NESTING:
-        seen |= seen_since(work, name, first, owner="user_id")
+    for resource in graph.nesting_people():
+        seen |= seen_since(work, resource.name, first, owner="user_id")
     return seen
 
 

@@ -11,6 +11,9 @@ import logging
 import math
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
+
+from psycopg import sql
 
 from intra42.api.flight import Series
 from intra42.api.pagination import Page
@@ -22,10 +25,10 @@ from intra42.read.watermarks import watermarks
 from intra42.store.loading import Trust
 from intra42.store.reading import IdsSeries, Reader, lock, lock_task
 from intra42.verify import absence
+from intra42.warehouse.statements import compose, table
 
 log = logging.getLogger(__name__)
 
-_RESOURCE = "cursus_users"
 # As measured by the benchmark: what a mapped task costs beside its requests, and what it takes to
 # store what one of them brings, where no quota binds.
 _TASK_S, _PAGE_S = 0.4, 0.05
@@ -63,23 +66,19 @@ def plan_chunks(work: Work) -> list[list[int]]:
     The loader refetches all ongoing rows. The other DAG refetches those of users with an attempt in
     its window, always, and fills its request budget with the rows verified longest ago.
     """
-    loaded, _missing = watermarks(work, graph.get(_RESOURCE))
+    loaded, _missing = watermarks(work, graph.refetched())
     if not work.is_loader and not loaded:
         log.info(
             "%s: the first load by %s is not finished, so nothing is refetched yet",
-            *(_RESOURCE, work.loader),
+            *(graph.refetched().name, work.loader),
         )
         work.commit(lambda: work.execute("refresh/forget_chunks"))
         return []
     size = work.config.refresh_chunk_size
     budget = None if work.is_loader else work.config.incremental_request_budget * size
     now = work.latest_clock
-    rows = work.fetch(
-        "refresh/ongoing",
-        cursus=list(work.config.refresh_cursus_ids),
-        # A day of slack: asking for a row that has just ended costs nothing.
-        since=now - timedelta(days=1),
-    )
+    # A day of slack: asking for a row that has just ended costs nothing.
+    rows = _of_open_rows(work, "refresh/ongoing", since=now - timedelta(days=1))
     urgent = [row[0] for row in rows if row[1]]
     rest = [row[0] for row in rows if not row[1]]
     chosen = urgent + (rest if budget is None else rest[: max(0, budget - len(urgent))])
@@ -103,6 +102,15 @@ def plan_chunks(work: Work) -> list[list[int]]:
     ]
 
 
+def _of_open_rows(work: Work, name: str, **values: object) -> list[tuple[Any, ...]]:
+    resource = graph.refetched()
+    until = sql.Identifier(str(resource.open_until))
+    statement = compose(name, target=table(resource.name), until=until)
+    cursus = list(work.config.refresh_cursus_ids)
+    values |= {**work.names, "resource": resource.name, "cursus": cursus}
+    return work.connection.execute(statement, values).fetchall()
+
+
 def _chunks_a_task(work: Work, chunks: Sequence[object]) -> int:
     """Return how many chunks each mapped task refetches: its requests take longer than it costs.
 
@@ -120,7 +128,7 @@ def refetch(work: Work, chunks: Sequence[int]) -> int:
             other chunks are refetched.
     """
     lock_task(work)
-    reader = Reader(work, graph.get(_RESOURCE))
+    reader = Reader(work, graph.refetched())
     planned = iter(work.fetch("refresh/chunks", chunks=list(chunks)))
     begun: list[_ChunkSeries] = []
     troubles = Troubles()
@@ -188,7 +196,7 @@ def delete_missing(work: Work) -> None:
         Intra42Error: users who entered late could not be read; the enrolments were dealt with.
     """
     lock_task(work)
-    reader = Reader(work, graph.get(_RESOURCE))
+    reader = Reader(work, graph.refetched())
     troubles = Troubles()
     try:
         with troubles.kept():
@@ -214,7 +222,7 @@ def _delete_missing(work: Work, reader: Reader) -> None:
 def _remark_staleness(work: Work) -> None:
     """Say how long ago ongoing rows were seen to be as the mirror has them."""
     now = work.latest_clock
-    found = work.fetch("refresh/staleness", now=now, cursus=list(work.config.refresh_cursus_ids))
+    found = _of_open_rows(work, "refresh/staleness", now=now)
     if found[0][0]:
         median_s, most_s = found[0][0]
         work.figures |= {"verified_median_s": round(median_s), "verified_most_s": round(most_s)}

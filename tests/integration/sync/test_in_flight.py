@@ -196,6 +196,44 @@ def test_a_split_chunk_that_is_interrupted_is_read_to_its_end(fresh, monkeypatch
     assert mirror.differences() == []
 
 
+def test_what_is_left_of_a_chunk_is_read_though_a_part_of_it_was_done(fresh, monkeypatch):
+    mirror = fresh(city, campus_ids=[67])
+    mirror.sim.harsh.page_cap = 20
+    seen = cut_at_split(monkeypatch)
+    plain = mirror.task
+    chunks = "select count(*) from intra42.history_chunks where resource = 'projects_users'"
+
+    def task(identity, params, resource, step):
+        def armed(work):
+            commit = work.commit
+            most = 0
+
+            def counting(story):
+                nonlocal most
+                result = commit(story)
+                if resource == "projects_users" and seen:
+                    left = mirror.value(chunks)
+                    most = max(most, left)
+                    if 0 < left < most:
+                        raise Cut
+                return result
+
+            work.commit = counting
+            return step(work)
+
+        seen.clear()
+        return plain(identity, params, resource, armed)
+
+    mirror.task = task
+    with slow(mirror, "/v2/projects_users", 1):
+        with pytest.raises(Cut):
+            mirror.nightly(run_id="one")
+        mirror.task = plain
+        mirror.nightly(run_id="one")
+    assert mirror.value("select count(*) from intra42.history_chunks") == 0
+    assert mirror.differences() == []
+
+
 def test_what_was_answered_when_the_hour_is_spent_is_not_asked_again(fresh):
     mirror = fresh(city, campus_ids=[67])
     mirror.sim.harsh.page_cap = 20

@@ -84,6 +84,7 @@ _COMMON: dict[str, Any] = {
     "cursus_id": 21,
     "campuses": CAMPUSES,
     "all_cursus_ids": CURSUS,
+    "listed_by_campus": list(graph.listed_by_campus()),
     "reason": "absent from two complete answers of one run",
     "limit": 4000,  # rows the audit refetches of one table in a night
 }
@@ -174,6 +175,20 @@ def owned(owner: str) -> Callable[[Resource], Mapping[str, sql.Composable]]:
 
 def keyed(key: str) -> Callable[[Resource], Mapping[str, sql.Composable]]:
     return lambda r: {"target": table(r.name), "key": sql.Identifier(key)}
+
+
+def of_campuses(resource: Resource) -> Mapping[str, sql.Composable]:
+    link = resource.links[0]
+    return {
+        "target": table(resource.name),
+        "pairs": table(link.table),
+        "own": sql.Identifier(link.own),
+        "other": sql.Identifier(link.other),
+    }
+
+
+def open_rows(resource: Resource) -> Mapping[str, sql.Composable]:
+    return {"target": table(resource.name), "until": sql.Identifier(str(resource.open_until))}
 
 
 ALL_USERS = graph.get("users")
@@ -345,6 +360,8 @@ SAMPLES: dict[str, Callable[[str], Iterator[Sample]]] = {
     "hashing/to_reread": plain(TASK),
     "hashing/unread": each(NIGHT, [ALL_USERS], hashed("mine")),
     "hashing/unwritten": plain(TASK),
+    "links/counts": each(TASK, [graph.get("achievements")], of_campuses, others=CAMPUSES),
+    "links/counts_of": each(TASK, [graph.get("achievements")], of_campuses, others=CAMPUSES),
     "links/add": each(
         TASK,
         [ALL_USERS],
@@ -409,8 +426,6 @@ SAMPLES: dict[str, Callable[[str], Iterator[Sample]]] = {
     ),
     "erasure/unfinished_loads": plain(NIGHT),
     "erasure/users_outside": plain(NIGHT),
-    "links/achievement_counts": plain(TASK),
-    "links/achievements_of_campuses": plain(TASK),
     "jobs/remember_listing_total": plain(TASK, path="/v2/achievements", total=1),
     "jobs/listing_total": plain(TASK, path="/v2/achievements"),
     "erasure/draw": plain(NIGHT),
@@ -427,11 +442,11 @@ SAMPLES: dict[str, Callable[[str], Iterator[Sample]]] = {
     "refresh/end_chunk": plain(TASK, chunk=900, absent=[1], absent_seqs=[1]),
     "refresh/end_requests": plain(TASK),
     "refresh/forget_chunks": plain(TASK),
-    "refresh/ongoing": plain(TASK, since=NOW, dag_id=INCREMENTAL),
+    "refresh/ongoing": each(TASK, [graph.refetched()], open_rows, since=NOW, dag_id=INCREMENTAL),
     "refresh/outcome": plain(TASK, run_id="nightly 1"),
     "refresh/plan_requests": plain(TASK),
     "refresh/request": plain(TASK),
-    "refresh/staleness": plain(TASK),
+    "refresh/staleness": each(TASK, [graph.refetched()], open_rows),
     "scope/all_users": plain(TASK),
     "scope/campus_names": plain(TASK),
     "scope/outsiders": plain(TASK, ids=list(range(300_001, 300_101))),
@@ -470,7 +485,7 @@ SAMPLES: dict[str, Callable[[str], Iterator[Sample]]] = {
     "ledger/introduce": plain(TASK, loads=True),
     "jobs/job_outcome": plain(TASK, job_id=1),
     "ledger/latest_clock": plain(TASK),
-    "jobs/leave_out_entered": plain(NIGHT),
+    "jobs/leave_out_entered": each(NIGHT, [graph.get("campus_users")]),
     "ledger/lock": plain(TASK, name="x"),
     "migrations/lock": plain(TASK),
     "jobs/move_leg": plain(TASK, job_id=1, number=1, after=1, page=1, done=False, answered=True),

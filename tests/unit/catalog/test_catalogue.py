@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 
 import pytest
 
 from intra42.catalog import graph
+from intra42.catalog.check import check
 from intra42.catalog.model import Column, Ref, Resource, Source, Type
 from intra42.catalog.resources import RESOURCES
 from intra42.errors import CatalogError
 
 ID = Column(name="id", type=Type.BIGINT, path=("id",), required=True)
+UNDESCRIBED = tuple(
+    dataclasses.replace(column, description="") for column in graph.get("campus_users").columns
+)
 
 
 def resource(name="things", **given):
@@ -131,3 +136,32 @@ def test_only_endpoints_that_exist_are_asked():
         "/v2/coalitions_users",
     }
     assert not graph.get("projects_users").sortable
+
+
+def test_the_catalogue_contradicts_itself_nowhere():
+    check()
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"title": ""}, "no title says what its task does"),
+        ({"description": ""}, "no description says what it is"),
+        ({"columns": UNDESCRIBED}, "no description says what the column id is"),
+        ({"group": "secondary"}, "there is no group secondary"),
+        ({"user_key": None}, "no filter takes user ids"),
+        ({"by_id": None}, "no listing takes ids"),
+        ({"cursor_field": None}, "no cursor field says what has changed"),
+        ({"references": ()}, "its rows belong to nobody"),
+        ({"open_until": "end_at", "silent": ("id",)}, "open_until names end_at, which is no"),
+        ({"followed_by": "owner_id"}, "followed_by names owner_id, which is no column"),
+        ({"silent": ("id",)}, "it needs both or neither"),
+        ({"triggers": "things"}, "triggers names things, which is no table of the catalogue"),
+        ({"derives_from": ("users",)}, "no column is derived"),
+    ],
+)
+def test_a_table_that_cannot_work_is_told_before_any_dag_is_parsed(given, said):
+    declared = dataclasses.replace(graph.get("campus_users"), **given)
+    others = [found for found in RESOURCES if found.name != "campus_users"]
+    with pytest.raises(CatalogError, match=f"^campus_users: .*{re.escape(said)}"):
+        check([*others, declared])
