@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from itertools import count
 from typing import Any
@@ -12,30 +12,20 @@ import psycopg
 from dev.simulator import Simulator
 from dev.verify import compare
 from intra42.attempt.work import Identity, Work
-from intra42.catalog import graph
-from intra42.catalog.model import Resource
 from intra42.errors import Intra42Error, QuotaSpent
-from intra42.read.reference import sync_reference
+from intra42.run import runner
 from intra42.run.opening import open_run
-from intra42.run.primary import sync_primary
+from intra42.run.plan import DAGS, INCREMENTAL, NIGHTLY, Does, Step
 from intra42.run.session import ApiSettings, attempt
+from intra42.run.steps import take
 from intra42.settings import parse_request
-from intra42.verify import refresh
-from intra42.verify.audit import verify
-
-NIGHTLY = "intra42_nightly"
-INCREMENTAL = "intra42_incremental"
 
 
 def in_order(group: str) -> list[str]:
     """Return the resources of a group, parents first."""
-    edges = graph.edges(graph.of_group(group))
-    done: list[str] = []
-    while len(done) < len(edges):
-        done += [
-            name for name, parents in edges.items() if name not in done and parents <= set(done)
-        ]
-    return done
+    return [
+        step.resource for step in DAGS[NIGHTLY] if step.does is Does.SYNC and step.group == group
+    ]
 
 
 class Mirror:
@@ -81,14 +71,32 @@ class Mirror:
         As in the DAG, a step that fails stops only those that need it: the refresh of levels needs
         no other. The first error is raised at the end; what is no trouble of one step ends the run.
         """
-        run = _Run(self, dag_id, run_id or f"run{next(self._numbers)}", params)
-        run.all_steps()
+        run_id = run_id or f"run{next(self._numbers)}"
+        request = parse_request(self.config, params)
+
+        def perform(step: Step, number: int, chunks: Sequence[int]) -> Any:
+            name = step.name if number < 0 else f"{step.name}{number}"
+            who = Identity(dag_id=dag_id, run_id=run_id, task_id=name)
+            if step.does is Does.OPEN:
+                try:
+                    return open_run(self.connect, self.api, who, request)
+                except Intra42Error as error:
+                    raise _Over(error) from error
+            try:
+                return self.task(who, params, step.resource, lambda work: take(step, work, chunks))
+            except QuotaSpent as spent:
+                raise _Over(spent) from spent
+
+        try:
+            errors = runner.run(DAGS[dag_id], request, perform, (Intra42Error,)).errors
+        except _Over as over:
+            raise over.error from None
         self.once_in |= {row[0] for row in self.query("select id from intra42.users")}
-        for other in run.errors[1:]:
-            run.errors[0].add_note(str(other))
-        if run.errors:
-            raise run.errors[0]
-        return run.run_id
+        for other in errors[1:]:
+            errors[0].add_note(str(other))
+        if errors:
+            raise errors[0]
+        return run_id
 
     def nightly(self, **params: Any) -> str:
         return self.run(NIGHTLY, **params)
@@ -110,58 +118,9 @@ class Mirror:
             return compare(connection, truth)
 
 
-class _Run:
-    """The steps of one run of a DAG, and which of them failed."""
+class _Over(Exception):
+    """What is no trouble of one step, and ends the run."""
 
-    def __init__(self, mirror: Mirror, dag_id: str, run_id: str, params: Mapping[str, Any]) -> None:
-        self.mirror = mirror
-        self.dag_id = dag_id
-        self.run_id = run_id
-        self.params = params
-        self.errors: list[Intra42Error] = []
-        self.failed: set[str] = set()
-
-    def all_steps(self) -> None:
-        identity = Identity(dag_id=self.dag_id, run_id=self.run_id)
-        request = parse_request(self.mirror.config, self.params)
-        open_run(self.mirror.connect, self.mirror.api, identity, request)
-        whole = request.window is None
-        nightly = whole and self.dag_id == NIGHTLY
-        if nightly:
-            self.tables("reference", sync_reference)
-        self.tables("primary", sync_primary)
-        if nightly:
-            self.step("audit", verify, "primary.audit")
-        self.step("cursus_users", refresh.drain_leftovers, "refresh_ongoing.plan")
-        if whole:
-            self.refresh()
-
-    def tables(self, group: str, sync: Callable[[Work, Resource], Any]) -> None:
-        for name in in_order(group):
-            resource = graph.get(name)
-            if self.failed.isdisjoint(graph.parents(resource)):
-                self.step(name, lambda work, r=resource: sync(work, r), f"{group}.{name}")
-            else:
-                self.failed.add(name)
-
-    def refresh(self) -> None:
-        chunks = self.step("cursus_users", refresh.plan_chunks, "refresh_ongoing.plan")
-        for number, group in enumerate(chunks or ()):
-            self.step(
-                "cursus_users",
-                lambda work, g=group: refresh.refetch(work, g),
-                f"refresh_ongoing.refetch{number}",
-            )
-        if not any(name.startswith(("plan", "refetch")) for name in self.failed):
-            self.step("cursus_users", refresh.delete_missing, "refresh_ongoing.delete_missing")
-
-    def step(self, name: str, step: Callable[[Work], Any], task_id: str) -> Any:
-        who = Identity(dag_id=self.dag_id, run_id=self.run_id, task_id=task_id)
-        try:
-            return self.mirror.task(who, self.params, name, step)
-        except QuotaSpent:
-            raise
-        except Intra42Error as error:
-            self.errors.append(error)
-            self.failed.add(task_id.partition(".")[2])
-            return None
+    def __init__(self, error: Exception) -> None:
+        super().__init__(str(error))
+        self.error = error

@@ -24,15 +24,12 @@ import psycopg
 
 from dev.virtual.records import NIGHTLY
 from intra42.attempt.work import Identity, Work
-from intra42.catalog import graph
 from intra42.errors import QuotaSpent
-from intra42.read.reference import sync_reference
 from intra42.run.opening import open_run
-from intra42.run.primary import sync_primary
+from intra42.run.plan import DAGS, Does
 from intra42.run.session import ApiSettings, attempt
+from intra42.run.steps import take
 from intra42.settings import parse_request
-from intra42.verify import refresh
-from intra42.verify.audit import verify
 
 # Seconds. How much the way there varies is what the limiter's margin has to bear.
 WAY_THERE = (0.02, 0.06)
@@ -100,16 +97,13 @@ class Hand:
 
     def carry_out(self, order: Mapping[str, Any]) -> Any:
         """Do one attempt of one task, as Airflow would call it."""
-        group, _, name = order["task"].rpartition(".")
-        if name == "open_run":
+        step = next(step for step in DAGS[order["dag"]] if step.name == order["task"])
+        if step.does is Does.OPEN:
             request = parse_request(order["config"], {})
             return open_run(self._connect, _settings(order), _identity(order), request)
-        if group == "refresh_ongoing":
-            return self._attempt(order, "cursus_users", _refresh(name, order["chunks"]))
-        if name == "audit":
-            return self._attempt(order, "audit", verify)
-        sync = sync_reference if group == "reference" else sync_primary
-        return self._attempt(order, name, lambda work: sync(work, graph.get(name)))
+        return self._attempt(
+            order, step.resource, lambda work: take(step, work, order.get("chunks") or ())
+        )
 
     def _connect(self) -> psycopg.Connection[Any]:
         return psycopg.connect(self._database_url)
@@ -178,19 +172,6 @@ def _rows(headers: Mapping[str, str]) -> int:
     size = int(headers.get("X-Per-Page", 0))
     left = int(headers.get("X-Total", 0)) - size * (int(headers.get("X-Page", 1)) - 1)
     return max(0, min(size, left))
-
-
-def _refresh(name: str, chunks: list[int]) -> Callable[[Work], Any]:
-    def plan(work: Work) -> list[list[int]]:
-        refresh.drain_leftovers(work)
-        return refresh.plan_chunks(work)
-
-    steps: dict[str, Callable[[Work], Any]] = {
-        "plan": plan,
-        "refetch": lambda work: refresh.refetch(work, chunks),
-        "delete_missing": refresh.delete_missing,
-    }
-    return steps[name]
 
 
 def _live(name: str, address: str, database_url: str, *way_back: str) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from contextlib import nullcontext
 from copy import deepcopy
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from airflow.providers.standard.operators.empty import EmptyOperator
-from airflow.sdk import DAG, BaseOperator, CronDataIntervalTimetable, Param, TaskGroup
+from airflow.sdk import DAG, CronDataIntervalTimetable, Param, TaskGroup
 
 from intra42.catalog import graph
 from intra42.catalog.model import Resource
@@ -21,9 +22,9 @@ from intra42.operators import (
     Intra42RefetchOperator,
     Intra42SyncOperator,
 )
+from intra42.run.plan import INCREMENTAL, NIGHTLY, Does, Step, steps
 
-NIGHTLY = "intra42_nightly"
-INCREMENTAL = "intra42_incremental"
+__all__ = ["INCREMENTAL", "NIGHTLY", "build_dag"]
 
 _TABLES = [resource.name for resource in graph.of_group("primary")]
 
@@ -177,66 +178,65 @@ def build_dag(
             "on_failure_callback": callbacks,
         },
     ) as dag:
-        opened = Intra42OpenRunOperator(
-            task_id="open_run", doc_md="Schema, settings and connections; says what follows."
-        )
-        primary = TaskGroup("primary", tooltip="The primary tables of the mirror")
-        last = _add_tables(opened, primary, reference=reference)
-        with primary:
-            done = _settled("tables_done", "Every table has had its turn.", [opened, *last])
-            if reference:
-                audit = Intra42AuditOperator(
-                    task_id="audit",
-                    doc_md="Compares row counts with the API, heals differences, erases accounts.",
-                )
-                audit.set_upstream(done)
-                last = [*last, audit]
-                done = _settled("audit_done", "The audit has had its turn.", [opened, audit])
-        last = [*last, _add_refresh(done)]
-        # Airflow takes the state of a run from its last task, which fails with any of those before.
-        EmptyOperator(
-            task_id="close_run", doc_md="Red if any task is; the note of the run says why."
-        ).set_upstream(last)
+        _add(steps(loads=reference))
     # A Param remembers what it last resolved, so no two DAGs may share one. Last, because each
     # task above would copy all of them, and every process of a task parses this file anew.
     dag.params.update(deepcopy({**_PARAMS, **(_LOADER_PARAMS if reference else {})}))
     return dag
 
 
-def _add_tables(opened: BaseOperator, primary: TaskGroup, *, reference: bool) -> list[BaseOperator]:
-    """Add one task per table, behind those that foreign keys name; return the last ones.
+_GROUPS = {
+    "reference": "The reference tables of the mirror",
+    "primary": "The primary tables of the mirror",
+    "refresh_ongoing": "Refetch ongoing enrolments: silent levels, vanished rows",
+}
+# What a task is made with, by what it does; tables and refetches need more.
+_OPERATORS = {
+    Does.OPEN: Intra42OpenRunOperator,
+    Does.AUDIT: Intra42AuditOperator,
+    Does.PLAN: Intra42PlanRefreshOperator,
+    Does.DELETE: Intra42DeleteMissingOperator,
+    Does.NOTHING: EmptyOperator,
+}
 
-    So a table that fails stops only those that need it, whatever their group.
+
+def _add(plan: Iterable[Step]) -> None:
+    """Add the tasks of a plan to the DAG, in their groups, behind those before them."""
+    groups: dict[str, TaskGroup] = {}
+    tasks: dict[str, Any] = {}
+    for step in plan:
+        if step.group and step.group not in groups:
+            groups[step.group] = TaskGroup(step.group, tooltip=_GROUPS[step.group])
+        with groups[step.group] if step.group else nullcontext():
+            tasks[step.name] = _task(step, tasks)
+        tasks[step.name].set_upstream([tasks[name] for name in step.after])
+
+
+def _task(step: Step, tasks: Mapping[str, Any]) -> Any:
+    """Return the task of a step.
+
+    One that settles waits for others, failed or not, unless none succeeded. With `open_run` among
+    them, a run that could not be opened goes no further. The scheduler marks it by itself, without
+    a process. It is skipped where one of the others is, which stops nothing: what follows runs
+    unless a task before it has failed. Airflow takes the state of a run from its last task, which
+    fails with any of those before.
     """
-    tasks: dict[str, BaseOperator] = {}
-    if reference:
-        with TaskGroup("reference", tooltip="The reference tables of the mirror"):
-            tasks |= {r.name: _sync_task(r) for r in graph.of_group("reference")}
-    with primary:
-        tasks |= {r.name: _sync_task(r) for r in graph.of_group("primary")}
-    edges = graph.edges(graph.get(name) for name in tasks)
-    for name, task in tasks.items():
-        task.set_upstream([tasks[parent] for parent in sorted(edges[name])] or [opened])
-    parents = {parent for found in edges.values() for parent in found}
-    return [task for name, task in tasks.items() if name not in parents]
-
-
-def _settled(task_id: str, what: str, before: Iterable[BaseOperator]) -> BaseOperator:
-    """Add a task that waits for others, failed or not, unless none succeeded.
-
-    With `open_run` among them, a run that could not be opened goes no further. The scheduler marks
-    the task by itself, without a process. It is skipped where one of the others is, which stops
-    nothing: what follows runs unless a task before it has failed.
-    """
-    task = EmptyOperator(task_id=task_id, doc_md=what, trigger_rule="all_done_min_one_success")
-    task.set_upstream(list(before))
-    return task
-
-
-def _sync_task(resource: Resource) -> BaseOperator:
-    return Intra42SyncOperator(
-        task_id=resource.name, resource=resource.name, doc_md=_table_doc(resource)
-    )
+    if step.does is Does.SYNC:
+        resource = graph.get(step.resource)
+        return Intra42SyncOperator(
+            task_id=step.task, resource=resource.name, doc_md=_table_doc(resource)
+        )
+    if step.does is Does.REFETCH:
+        [planned] = step.after
+        return Intra42RefetchOperator.partial(
+            task_id=step.task,
+            doc_md=step.what,
+            # Airflow renders it again when the task has run.
+            map_index_template="{{ task.label }}",
+            max_active_tis_per_dagrun=8,
+        ).expand(chunks=tasks[planned].output)
+    rule = {"trigger_rule": "all_done_min_one_success"} if step.settles else {}
+    return _OPERATORS[step.does](task_id=step.task, doc_md=step.what, **rule)
 
 
 def _table_doc(resource: Resource) -> str:
@@ -253,26 +253,3 @@ def _table_doc(resource: Resource) -> str:
         else "",
         name=resource.name,
     )
-
-
-def _add_refresh(before: BaseOperator) -> BaseOperator:
-    """Add the refresh of ongoing enrolments, which needs no table's success; return its end."""
-    with TaskGroup(
-        "refresh_ongoing", tooltip="Refetch ongoing enrolments: silent levels, vanished rows"
-    ):
-        plan = Intra42PlanRefreshOperator(
-            task_id="plan", doc_md="Chooses the ongoing enrolments to refetch, 100 a request."
-        )
-        refetch = Intra42RefetchOperator.partial(
-            task_id="refetch",
-            doc_md="Refetches ongoing enrolments by id; finds levels recomputed silently.",
-            # Airflow renders it again when the task has run.
-            map_index_template="{{ task.label }}",
-            max_active_tis_per_dagrun=8,
-        ).expand(chunks=plan.output)
-        delete = Intra42DeleteMissingOperator(
-            task_id="delete_missing",
-            doc_md="Asks again for what did not come back, then deletes it with a tombstone.",
-        )
-        before >> plan >> refetch >> delete
-    return delete

@@ -107,3 +107,9 @@ class Unavailable(Intra42Error):
     def __init__(self, message: str, problem: str) -> None:
         super().__init__(message)
         self.problem = problem
+
+
+# A retry cannot help with these. A traceback is for a developer, whom the first need; otherwise the
+# sentence says it all, and a traceback would only hide it.
+DEFECTS = (CatalogError, FilterIgnored, NotAscending, RangeIgnored)
+FINAL = (*DEFECTS, ConfigError, DeleteRefused, FatalApiError, NotFound)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any, get_type_hints
 
 import pendulum
+from msgspec import Meta, Struct, ValidationError, convert
+from msgspec.structs import asdict, replace
 
 from intra42.errors import ConfigError
 
@@ -16,14 +17,26 @@ VARIABLE = "intra42_config"
 
 _MAX_ID = 2_147_483_647
 _LEAST_SECRET = 32
-_COLUMN = re.compile(r"[a-z_]+\.[a-z_]+")
 _FLAGS = ("full_refresh", "allow_mass_delete", "purge_out_of_scope")
+# What a run of the DAGs may be asked for; some only of the DAG that loads, audits and erases.
+LOADER_PARAMS = frozenset({"purge_out_of_scope"})
+PARAMS = LOADER_PARAMS | {
+    *("campus_ids", "cursus_ids", "full_refresh", "tables"),
+    *("updated_from", "updated_to", "allow_mass_delete"),
+}
 # Never shown, not even where they are wrong.
 _SECRETS = frozenset({"hash_secret"})
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Config:
+def _count(unit: str, least: int, most: int) -> Meta:
+    return Meta(ge=least, le=most, description=f"a whole number of {unit} from {least} to {most}")
+
+
+_Id = Annotated[int, Meta(ge=1, le=_MAX_ID)]
+_Ids = Annotated[tuple[_Id, ...], Meta(description="a list of ids, whole numbers from 1")]
+
+
+class Config(Struct, frozen=True, kw_only=True):
     """The settings of the mirror; the defaults are those of an absent variable.
 
     `campus_ids` empty means the whole network. `lookback_minutes` is the overlap that each window
@@ -32,18 +45,41 @@ class Config:
     `hash_columns` are named `table.column`; `hash_secret` is the key they are hashed with.
     """
 
-    campus_ids: tuple[int, ...] = ()
-    cursus_ids: tuple[int, ...] = (21,)
-    refresh_cursus_ids: tuple[int, ...] = (1, 21)
-    lookback_minutes: int = 30
-    refresh_chunk_size: int = 100
-    incremental_request_budget: int = 20
-    nightly_audit_requests: int = 120
-    delete_missing: bool = True
-    max_delete_share: float = 0.05
-    max_delete_rows: int = 20
-    hash_columns: tuple[str, ...] = ()
-    hash_secret: str = field(default="", repr=False)
+    campus_ids: _Ids = ()
+    cursus_ids: Annotated[
+        tuple[_Id, ...],
+        Meta(min_length=1, description="a list of ids, whole numbers from 1, at least one"),
+    ] = (21,)
+    refresh_cursus_ids: _Ids = (1, 21)
+    lookback_minutes: Annotated[int, _count("minutes", 0, 10_080)] = 30
+    refresh_chunk_size: Annotated[int, _count("ids", 1, 100)] = 100
+    incremental_request_budget: Annotated[int, _count("requests", 0, 100_000)] = 20
+    nightly_audit_requests: Annotated[int, _count("requests", 0, 100_000)] = 120
+    delete_missing: Annotated[bool, Meta(description="true or false")] = True
+    max_delete_share: Annotated[float, Meta(ge=0, le=1, description="a fraction from 0 to 1")] = (
+        0.05
+    )
+    max_delete_rows: Annotated[int, _count("rows", 0, 10_000_000)] = 20
+    hash_columns: Annotated[
+        tuple[Annotated[str, Meta(pattern=r"\A[a-z_]+\.[a-z_]+\Z")], ...],
+        Meta(description='a list of columns such as ["users.email"]'),
+    ] = ()
+    # The UI shows a secret as stars, and stores the stars if the form is saved so.
+    hash_secret: Annotated[
+        str,
+        Meta(
+            pattern=rf"(?s)\A(|(?=.*[^* ]).{{{_LEAST_SECRET},}})\Z",
+            description=f"a text of at least {_LEAST_SECRET} characters (save the variable with "
+            "the real one where the form shows stars)",
+        ),
+    ] = ""
+
+    def __repr__(self) -> str:
+        """Return the settings without the secret."""
+        shown = (
+            f"{name}={value!r}" for name, value in asdict(self).items() if name not in _SECRETS
+        )
+        return f"Config({', '.join(shown)})"
 
     @property
     def all_cursus_ids(self) -> tuple[int, ...]:
@@ -109,79 +145,7 @@ class Request:
         return self.full_refresh and (not self.tables or table in self.tables)
 
 
-def _ids(least: int) -> tuple[Callable[[Any], Any], str]:
-    def check(value: Any) -> tuple[int, ...]:
-        if not isinstance(value, list | tuple):
-            raise TypeError
-        numbers = [_whole(number, 1, _MAX_ID) for number in value]
-        if len(numbers) < least:
-            raise ValueError
-        return tuple(dict.fromkeys(numbers))
-
-    return check, "a list of ids, whole numbers from 1" + (", at least one" if least else "")
-
-
-def _whole(value: Any, low: int, high: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError
-    if not low <= value <= high:
-        raise ValueError
-    return value
-
-
-def _number(low: int, high: int, unit: str) -> tuple[Callable[[Any], Any], str]:
-    return lambda value: _whole(value, low, high), f"a whole number of {unit} from {low} to {high}"
-
-
-def _share(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise TypeError
-    if not 0 <= value <= 1:
-        raise ValueError
-    return float(value)
-
-
-def _flag(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise TypeError
-    return value
-
-
-def _texts(value: Any) -> tuple[str, ...]:
-    if not isinstance(value, list | tuple):
-        raise TypeError
-    if not all(isinstance(text, str) and _COLUMN.fullmatch(text) for text in value):
-        raise ValueError
-    return tuple(dict.fromkeys(value))
-
-
-def _secret(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError
-    # The UI shows a secret as stars, and stores the stars if the form is saved so.
-    if value and (len(value) < _LEAST_SECRET or not value.strip("* ")):
-        raise ValueError
-    return value
-
-
-_RULES: dict[str, tuple[Callable[[Any], Any], str]] = {
-    "campus_ids": _ids(0),
-    "cursus_ids": _ids(1),
-    "refresh_cursus_ids": _ids(0),
-    "lookback_minutes": _number(0, 10_080, "minutes"),
-    "refresh_chunk_size": _number(1, 100, "ids"),
-    "incremental_request_budget": _number(0, 100_000, "requests"),
-    "nightly_audit_requests": _number(0, 100_000, "requests"),
-    "delete_missing": (_flag, "true or false"),
-    "max_delete_share": (_share, "a fraction from 0 to 1"),
-    "max_delete_rows": _number(0, 10_000_000, "rows"),
-    "hash_columns": (_texts, 'a list of columns such as ["users.email"]'),
-    "hash_secret": (
-        _secret,
-        f"a text of at least {_LEAST_SECRET} characters (save the variable with the real one "
-        "where the form shows stars)",
-    ),
-}
+_TYPES: Mapping[str, Any] = get_type_hints(Config, include_extras=True)
 
 
 def parse_config(values: Any, *, where: str = VARIABLE) -> Config:
@@ -196,27 +160,31 @@ def parse_config(values: Any, *, where: str = VARIABLE) -> Config:
         kind = type(values).__name__
         message = f'{where} must be a JSON object such as {{"campus_ids": [1]}}, not of type {kind}'
         raise ConfigError(message)
-    config = replace(Config(), **{key: _checked(key, values[key], where) for key in values})
+    config = Config(**{key: _checked(key, values[key], where) for key in values})
     if config.hash_columns and not config.hash_secret:
-        message = f"{where}: hash_columns needs hash_secret, {_RULES['hash_secret'][1]}"
+        message = f"{where}: hash_columns needs hash_secret, {_allowed('hash_secret')}"
         raise ConfigError(message)
     return config
 
 
 def _checked(key: str, value: Any, where: str) -> Any:
-    if key not in _RULES:
-        allowed = ", ".join(field.name for field in fields(Config))
-        message = f"{where} has the unknown key {key!r}; allowed are {allowed}"
+    if key not in _TYPES:
+        message = f"{where} has the unknown key {key!r}; allowed are {', '.join(_TYPES)}"
         raise ConfigError(message)
     if value is None and key == "campus_ids":
         return ()
-    check, allowed = _RULES[key]
     try:
-        return check(value)
-    except (TypeError, ValueError):
+        found = convert(value, _TYPES[key])
+    except ValidationError:
         shown = "not shown here" if key in _SECRETS else repr(value)
-        message = f"{where}: {key} is {shown}, but must be {allowed}"
+        message = f"{where}: {key} is {shown}, but must be {_allowed(key)}"
         raise ConfigError(message) from None
+    return tuple(dict.fromkeys(found)) if isinstance(found, tuple) else found
+
+
+def _allowed(key: str) -> str:
+    """Return in words what a setting may be."""
+    return str(_TYPES[key].__metadata__[-1].description)
 
 
 def parse_request(values: Any, params: Mapping[str, Any], *, variable: str = VARIABLE) -> Request:

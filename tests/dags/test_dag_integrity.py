@@ -19,6 +19,8 @@ from airflow.serialization.serialized_objects import DagSerialization
 from airflow.timetables.base import TimeRestriction
 
 from intra42.catalog import graph
+from intra42.run.plan import DAGS, LOADER
+from intra42.settings import LOADER_PARAMS, PARAMS
 from intra42.warehouse.schema import migrate
 from tests.dags.environment import REPOSITORY
 from tests.dags.stack import INCREMENTAL, NIGHTLY, load_dag
@@ -389,3 +391,14 @@ print(intra42.hooks.Intra42Hook.conn_type, intra42.operators.Intra42SyncOperator
     done = in_a_fresh_process(code)
     assert done.returncode == 0, done.stderr
     assert done.stdout.split()[-2:] == ["intra42", "intra42.operators.sync"]
+
+
+@pytest.mark.parametrize("dag_id", sorted(DAGS))
+def test_the_tasks_are_the_steps_of_the_plan(dag_id: str) -> None:
+    dag = dag_of(dag_id)
+    planned = {step.name: set(step.after) for step in DAGS[dag_id]}
+    assert {task.task_id: task.upstream_task_ids for task in dag.tasks} == planned
+    assert set(dag.params) == PARAMS - (LOADER_PARAMS if dag_id != LOADER else set())
+    for step in DAGS[dag_id]:
+        rule = "all_done_min_one_success" if step.settles else "none_failed"
+        assert dag.get_task(step.name).trigger_rule == rule

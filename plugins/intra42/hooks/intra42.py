@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-import math
-import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from typing import Any
 
 import psycopg
 from airflow.providers.postgres.hooks.postgres import PostgresHook
@@ -20,17 +17,12 @@ from intra42.api.application import ask
 from intra42.api.client import IntraClient
 from intra42.api.limiter import PostgresLimiter
 from intra42.api.pagination import Page, keyset
-from intra42.api.transport import is_loopback, refuse_clear_text
 from intra42.errors import ConfigError, Intra42Error
+from intra42.run.connections import extra_of, settings_of
 from intra42.run.session import ApiSettings
 from intra42.warehouse.schema import migrate
 from intra42.warehouse.sessions import opened
 
-if TYPE_CHECKING:
-    from airflow.sdk import Connection
-
-DEFAULT_BASE_URL = "https://api.intra.42.fr"
-_PORTS = {"http": 80, "https": 443}
 _PATIENCE_S = 20.0  # of a person who tests a connection
 
 
@@ -156,7 +148,7 @@ def warehouse_hook(name: str, **defaults: Any) -> PostgresHook:
         ConfigError: its extra is no JSON object.
     """
     known = BaseHook.get_connection(name)
-    extra = {**defaults, **_extra(known, '{"sslmode": "verify-full"}')}
+    extra = {**defaults, **extra_of(known, '{"sslmode": "verify-full"}')}
     extra.pop("cursor", None)
     known.extra = json.dumps(extra)
     return PostgresHook(postgres_conn_id=name, connection=known)
@@ -187,95 +179,3 @@ def open_warehouse(name: str, hook: Callable[[], PostgresHook]) -> psycopg.Conne
         message = "psycopg 3 is not installed: install requirements.txt of this package"
         raise ConfigError(message)
     return connection
-
-
-def settings_of(connection: Connection) -> ApiSettings:
-    """Return the settings that an Airflow connection holds.
-
-    Raises:
-        ConfigError: a field is missing or has a bad value.
-    """
-    name = connection.conn_id
-    if not connection.login or not connection.password:
-        field = "login (client id)" if not connection.login else "password (client secret)"
-        message = f"The Airflow connection {name} has no {field}: set it from your application"
-        raise ConfigError(message)
-    extra = _extra(connection)
-    return ApiSettings(
-        base_url=base_url(connection),
-        client_id=connection.login,
-        client_secret=connection.password,
-        scope=str(extra.get("scope") or "").strip() or "public",
-        requests_per_second=_positive(name, extra, "requests_per_second", 2),
-        requests_per_hour=math.ceil(_positive(name, extra, "requests_per_hour", 1200)),
-        timeout_s=_positive(name, extra, "timeout_s", 60),
-    )
-
-
-def _extra(
-    connection: Connection, example: str = '{"requests_per_second": 2}'
-) -> Mapping[str, Any]:
-    # Airflow's own property takes broken JSON for an empty extra.
-    text = (connection.extra or "").strip()
-    try:
-        extra = json.loads(text) if text else {}
-    except ValueError:
-        extra = None
-    if not isinstance(extra, dict):
-        message = (
-            f"The Airflow connection {connection.conn_id}: the extra must be a JSON object such as "
-            f"{example}"
-        )
-        raise ConfigError(message)
-    return extra
-
-
-def base_url(connection: Connection) -> str:
-    """Return scheme, host and port; a scheme and a port in the host field are honoured.
-
-    Raises:
-        ConfigError: the host is no address, or one that would be asked in clear text.
-    """
-    host = (connection.host or "").strip()
-    if not host:
-        return DEFAULT_BASE_URL
-    if "://" not in host:
-        host = f"{_scheme(connection, host)}://{host}"
-    try:
-        parts = urlsplit(host)
-        port = parts.port
-        valid = parts.scheme in {"http", "https"} and parts.hostname and not re.search(r"\s", host)
-    except ValueError:
-        valid = False
-    if not valid:
-        message = (
-            f"The Airflow connection {connection.conn_id}: the host {connection.host!r} is no "
-            f"address such as {DEFAULT_BASE_URL}"
-        )
-        raise ConfigError(message)
-    address = parts.netloc
-    if connection.port and port is None and connection.port != _PORTS[parts.scheme]:
-        address = f"{address}:{connection.port}"
-    url = f"{parts.scheme}://{address}{parts.path.rstrip('/')}"
-    refuse_clear_text(url, str(connection.conn_id))
-    return url
-
-
-def _scheme(connection: Connection, host: str) -> str:
-    if connection.schema in {"http", "https"}:
-        return str(connection.schema)
-    return "http" if is_loopback(f"//{host}") else "https"
-
-
-def _positive(name: str | None, extra: Mapping[str, Any], key: str, default: float) -> float:
-    value = extra.get(key)
-    if value is None or (isinstance(value, str) and not value.strip()):
-        return default
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        number = 0
-    if isinstance(value, bool) or not 0 < number < math.inf:
-        message = f"The Airflow connection {name}: {key} is {value!r}, but must be a number over 0"
-        raise ConfigError(message)
-    return number

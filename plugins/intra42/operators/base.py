@@ -18,23 +18,18 @@ from airflow.sdk.log import mask_secret
 
 from intra42.attempt.work import Identity, Work
 from intra42.attempt.written import Written, written
-from intra42.catalog import graph
 from intra42.errors import (
-    CatalogError,
+    DEFECTS,
+    FINAL,
     ConfigError,
     DataError,
-    DeleteRefused,
-    FatalApiError,
-    FilterIgnored,
-    NotAscending,
-    NotFound,
     QuotaSpent,
-    RangeIgnored,
     RetriableApiError,
 )
 from intra42.hooks import Intra42Hook
 from intra42.operators import lineage, metrics
 from intra42.operators.assets import asset, is_ours
+from intra42.run.plan import refuse_unknown_tables
 from intra42.run.session import attempt
 from intra42.settings import Request, Window, parse_request
 from intra42.warehouse.sessions import said
@@ -42,10 +37,6 @@ from intra42.warehouse.sessions import said
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-# A retry cannot help with these. A traceback is for a developer, whom the first need; otherwise the
-# sentence says it all, and a traceback would only hide it.
-_DEFECTS = (CatalogError, FilterIgnored, NotAscending, RangeIgnored)
-_FINAL = (*_DEFECTS, ConfigError, DeleteRefused, FatalApiError, NotFound)
 # The XCom that a task which fails leaves the reason in; Airflow clears it before the next try.
 FAILURE = "failure"
 _LONGEST_REASON = 300  # of one trouble; of several, one line each
@@ -165,12 +156,12 @@ class Intra42Operator(BaseOperator):
                 trigger=TimeDeltaTrigger(timedelta(seconds=max(1.0, error.wait_s))),
                 method_name="execute_again",
             )
-        except (*_FINAL, DataError, RetriableApiError) as error:
+        except (*FINAL, DataError, RetriableApiError) as error:
             reasons = [line[:_LONGEST_REASON] for line in str(error).splitlines()]
             context["ti"].xcom_push(FAILURE, "\n".join(reasons))
             # What may pass, Airflow tries again.
-            kind = AirflowFailException if isinstance(error, _FINAL) else AirflowException
-            raise kind(str(error)) from (error if isinstance(error, _DEFECTS) else None)
+            kind = AirflowFailException if isinstance(error, FINAL) else AirflowException
+            raise kind(str(error)) from (error if isinstance(error, DEFECTS) else None)
         except psycopg.Error as error:
             if not said(error):
                 raise
@@ -198,7 +189,7 @@ def request_of(context: Context, variable: str) -> Request:
     """
     params = context.get("params") or {}
     request = parse_request(_read_variable(variable), params, variable=variable)
-    _refuse_unknown_tables(request)
+    refuse_unknown_tables(request)
     run = context["dag_run"]
     if run.run_type == "backfill" and request.window is None:
         if run.data_interval_start is None or run.data_interval_end is None:
@@ -207,17 +198,6 @@ def request_of(context: Context, variable: str) -> Request:
         window = Window(since=run.data_interval_start, until=run.data_interval_end)
         return replace(request, window=window, full_refresh=False, tables=())
     return request
-
-
-def _refuse_unknown_tables(request: Request) -> None:
-    allowed = [resource.name for resource in graph.of_group("primary")]
-    unknown = [name for name in request.tables if name not in allowed]
-    if unknown:
-        message = (
-            f"the run's params: tables names {unknown[0]!r}, but may name {', '.join(allowed)}; "
-            "the reference tables are read whole every night"
-        )
-        raise ConfigError(message)
 
 
 def _read_variable(name: str) -> Any:

@@ -16,6 +16,7 @@ from intra42.catalog import graph
 from intra42.operators import metrics
 from intra42.operators.assets import with_outlets
 from intra42.operators.base import Intra42Operator
+from intra42.run.steps import plan_refresh
 from intra42.settings import Request
 from intra42.verify import refresh
 
@@ -36,8 +37,7 @@ class Intra42PlanRefreshOperator(Intra42Operator):
             AirflowSkipException: the run reads an explicit window and refreshes nothing.
         """
         with self.work(context, request, graph.refetched().name) as work:
-            refresh.drain_leftovers(work)
-            chunks = [] if request.window else refresh.plan_chunks(work)
+            chunks = plan_refresh(work)
         # A task that is skipped tells nobody what it wrote.
         if request.window and not work.counts.tables:
             message = "an explicit window refreshes and deletes nothing"

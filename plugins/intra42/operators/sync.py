@@ -8,12 +8,11 @@ import psycopg
 from airflow.sdk.exceptions import AirflowException, AirflowSkipException
 
 from intra42.catalog import graph
-from intra42.errors import ConfigError
 from intra42.operators.assets import with_outlets
 from intra42.operators.base import Intra42Operator, identity_of
-from intra42.read.reference import sync_reference
 from intra42.run.opening import open_run
-from intra42.run.primary import sync_primary
+from intra42.run.plan import refuse_unknown_keys
+from intra42.run.steps import sync
 from intra42.settings import Request
 
 if TYPE_CHECKING:
@@ -30,7 +29,8 @@ class Intra42OpenRunOperator(Intra42Operator):
             AirflowException: the warehouse cannot be reached; one sentence says what to set.
             psycopg.OperationalError: it was reached, but can do nothing, as where its disk is full.
         """
-        _refuse_unknown_keys(context)
+        if context.get("dag") is not None:
+            refuse_unknown_keys(context["dag_run"].conf or {}, context["dag"].params)
         hook = self.hook()
         settings = hook.settings
         try:
@@ -44,24 +44,6 @@ class Intra42OpenRunOperator(Intra42Operator):
                 f"Airflow connection {self.intra42_db_conn_id} ({str(error).splitlines()[0]})"
             )
             raise AirflowException(message) from error
-
-
-def _refuse_unknown_keys(context: Context) -> None:
-    """Refuse a misspelt param, which Airflow passes on in silence.
-
-    Raises:
-        ConfigError: a key of the run's configuration is no param of the DAG.
-    """
-    dag = context.get("dag")
-    if dag is None:
-        return
-    unknown = sorted(set(context["dag_run"].conf or {}) - set(dag.params))
-    if unknown:
-        message = (
-            f"the run's configuration has the unknown key {unknown[0]!r}; allowed are "
-            + ", ".join(sorted(dag.params))
-        )
-        raise ConfigError(message)
 
 
 class Intra42SyncOperator(Intra42Operator):
@@ -87,10 +69,9 @@ class Intra42SyncOperator(Intra42Operator):
             AirflowSkipException: the run reads an explicit window, which has no reference rows.
         """
         resource = graph.read_with(self.resource)
-        reference = resource.group == "reference"
-        if reference and request.window:
+        if request.window and resource.group == "reference":
             message = "an explicit window reads the primary tables only"
             raise AirflowSkipException(message)
         with self.work(context, request, resource.name) as work:
-            (sync_reference if reference else sync_primary)(work, resource)
+            sync(work, resource)
             return work.outcome()

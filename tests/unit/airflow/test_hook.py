@@ -10,8 +10,8 @@ from airflow.sdk import Connection
 
 from intra42.errors import ConfigError
 from intra42.hooks import Intra42Hook
-from intra42.hooks.intra42 import base_url, settings_of
 from intra42.operators import Intra42OpenRunOperator, Intra42SyncOperator
+from intra42.run.connections import base_url, settings_of
 from intra42.ui.app import connect
 from intra42.ui.warehouse import reading
 from intra42.warehouse.sessions import opened

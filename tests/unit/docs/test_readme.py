@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 from airflow.sdk import Connection
+from msgspec.structs import fields
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
@@ -20,7 +20,7 @@ from dev.settings import ROOT, IntraAccount
 from intra42.catalog.resources import RESOURCES
 from intra42.dag_factory import build_dag
 from intra42.hooks import Intra42Hook
-from intra42.hooks.intra42 import DEFAULT_BASE_URL, settings_of
+from intra42.run.connections import DEFAULT_BASE_URL, settings_of
 from intra42.settings import Config, parse_config, parse_request
 from intra42.warehouse.schema import migrate
 from intra42.warehouse.statements import read
@@ -103,7 +103,7 @@ def test_the_fields_of_the_connection_and_their_defaults_are_those_of_the_hook()
 
 
 def test_every_key_of_the_connections_extra_is_documented() -> None:
-    source = text_of("plugins/intra42/hooks/intra42.py")
+    source = text_of("plugins/intra42/run/connections.py")
     read_keys = set(re.findall(r'extra(?:\.get\(|, )"(\w+)"', source))
     documented = {code(row[0].split()[-1]) for row in rows_below("Field of `intra42_api`")}
     assert read_keys

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 from datetime import UTC, datetime
 
 import pytest
+from msgspec.structs import asdict, fields
 
 from intra42.errors import ConfigError
 from intra42.settings import Config, Window, parse_config, parse_request
@@ -13,7 +13,7 @@ from intra42.settings import Config, Window, parse_config, parse_request
 
 def test_an_absent_variable_means_the_defaults():
     assert parse_config(None) == parse_config({}) == Config()
-    assert dataclasses.asdict(Config()) == {
+    assert asdict(Config()) == {
         "campus_ids": (),
         "cursus_ids": (21,),
         "refresh_cursus_ids": (1, 21),
@@ -108,7 +108,7 @@ def test_an_unknown_key_is_named_beside_those_that_are_allowed():
         parse_config({"campus_id": [1]})
     message = str(error.value)
     assert "unknown key 'campus_id'" in message
-    for field in dataclasses.fields(Config):
+    for field in fields(Config):
         assert field.name in message
 
 

@@ -1,0 +1,215 @@
+"""The steps of both DAGs as plain data: in their order, and which of them stops which.
+
+Airflow's tasks are made of it (`dag_factory`), and so is a run without Airflow (`intra42.run`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+
+from intra42.catalog import graph
+from intra42.catalog.model import Resource
+from intra42.errors import ConfigError
+from intra42.settings import Request
+
+NIGHTLY = "intra42_nightly"
+INCREMENTAL = "intra42_incremental"
+LOADER = NIGHTLY  # the DAG that loads tables for the first time
+
+
+class Does(StrEnum):
+    """What a step is about."""
+
+    OPEN = "open the run"
+    SYNC = "sync a table"
+    AUDIT = "audit all tables"
+    PLAN = "plan the refetches"
+    REFETCH = "refetch some chunks"
+    DELETE = "delete what is missing"
+    NOTHING = "wait for others"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Step:
+    """One task of a DAG.
+
+    Attributes:
+        name: the id of the task, with its group.
+        does: what it is about.
+        what: that in a sentence.
+        resource: the table, or what the ledger calls it instead.
+        after: the steps before it. One of them that fails stops it.
+        settles: whether it only waits for them, failed or not, unless none succeeded.
+    """
+
+    name: str
+    does: Does
+    what: str
+    resource: str = ""
+    after: tuple[str, ...] = ()
+    settles: bool = False
+
+    @property
+    def group(self) -> str:
+        """The group of the task, empty for none."""
+        return self.name.rpartition(".")[0]
+
+    @property
+    def task(self) -> str:
+        """The id of the task in its group."""
+        return self.name.rpartition(".")[2]
+
+
+def steps(*, loads: bool) -> tuple[Step, ...]:
+    """Return the steps of the DAG that loads and audits, or of the other one, in their order."""
+    opened = Step(
+        name="open_run",
+        does=Does.OPEN,
+        what="Schema, settings and connections; says what follows.",
+    )
+    tables = _tables(opened, loads=loads)
+    needed = {name for step in tables for name in step.after}
+    last = [step.name for step in tables if step.name not in needed]
+    done = _settled("primary.tables_done", "Every table has had its turn.", [opened.name, *last])
+    found = [opened, *tables, done]
+    if loads:
+        audit = Step(
+            name="primary.audit",
+            does=Does.AUDIT,
+            what="Compares row counts with the API, heals differences, erases accounts.",
+            resource="audit",
+            after=(done.name,),
+        )
+        done = _settled(
+            "primary.audit_done", "The audit has had its turn.", ["open_run", audit.name]
+        )
+        found += [audit, done]
+        last.append(audit.name)
+    refresh = _refresh(done.name)
+    closed = Step(
+        name="close_run",
+        does=Does.NOTHING,
+        what="Red if any task is; the note of the run says why.",
+        after=(*last, refresh[-1].name),
+    )
+    return (*found, *refresh, closed)
+
+
+def _tables(opened: Step, *, loads: bool) -> list[Step]:
+    """Return one step for each table, behind those that foreign keys name, parents first.
+
+    So a table that fails stops only those that need it, whatever their group.
+    """
+    resources = {r.name: r for r in (*(graph.of_group("reference") if loads else ()),)}
+    resources |= {r.name: r for r in graph.of_group("primary")}
+    edges = graph.edges(resources.values())
+    names = {name: f"{resource.group}.{name}" for name, resource in resources.items()}
+    return [
+        Step(
+            name=names[name],
+            does=Does.SYNC,
+            what=resources[name].title,
+            resource=name,
+            after=tuple(names[parent] for parent in sorted(edges[name])) or (opened.name,),
+        )
+        for name in _parents_first(edges)
+    ]
+
+
+def _parents_first(edges: Mapping[str, frozenset[str]]) -> list[str]:
+    done: list[str] = []
+    while len(done) < len(edges):
+        done += [
+            name for name, parents in edges.items() if name not in done and parents <= set(done)
+        ]
+    return done
+
+
+def _settled(name: str, what: str, after: list[str]) -> Step:
+    return Step(name=name, does=Does.NOTHING, what=what, after=tuple(after), settles=True)
+
+
+def _refresh(before: str) -> list[Step]:
+    """Return the refresh of open rows, which needs no table's success."""
+    resource = graph.refetched().name
+    plan = Step(
+        name="refresh_ongoing.plan",
+        does=Does.PLAN,
+        what="Chooses the ongoing enrolments to refetch, 100 a request.",
+        resource=resource,
+        after=(before,),
+    )
+    refetch = Step(
+        name="refresh_ongoing.refetch",
+        does=Does.REFETCH,
+        what="Refetches ongoing enrolments by id; finds levels recomputed silently.",
+        resource=resource,
+        after=(plan.name,),
+    )
+    delete = Step(
+        name="refresh_ongoing.delete_missing",
+        does=Does.DELETE,
+        what="Asks again for what did not come back, then deletes it with a tombstone.",
+        resource=resource,
+        after=(refetch.name,),
+    )
+    return [plan, refetch, delete]
+
+
+DAGS: Mapping[str, tuple[Step, ...]] = MappingProxyType(
+    {NIGHTLY: steps(loads=True), INCREMENTAL: steps(loads=False)}
+)
+
+
+def why_skipped(step: Step, request: Request) -> str | None:
+    """Return why a run has no use for a step, None if it has.
+
+    The plan of an explicit window still reads the histories of those who entered late.
+    """
+    if not request.window:
+        return None
+    if step.does is Does.SYNC and _resource(step).group == "reference":
+        return "an explicit window reads the primary tables only"
+    if step.does is Does.AUDIT:
+        return "an explicit window verifies and deletes nothing"
+    if step.does in {Does.REFETCH, Does.DELETE}:
+        return "an explicit window refreshes and deletes nothing"
+    return None
+
+
+def _resource(step: Step) -> Resource:
+    return graph.read_with(step.resource)
+
+
+def refuse_unknown_tables(request: Request) -> None:
+    """Refuse a full refresh of tables that there are not.
+
+    Raises:
+        ConfigError: the message lists those that there are.
+    """
+    allowed = [resource.name for resource in graph.of_group("primary")]
+    unknown = [name for name in request.tables if name not in allowed]
+    if unknown:
+        message = (
+            f"the run's params: tables names {unknown[0]!r}, but may name {', '.join(allowed)}; "
+            "the reference tables are read whole every night"
+        )
+        raise ConfigError(message)
+
+
+def refuse_unknown_keys(given: Iterable[str], allowed: Iterable[str]) -> None:
+    """Refuse a misspelt param, which Airflow passes on in silence.
+
+    Raises:
+        ConfigError: a key of the run's configuration is no param of the DAG.
+    """
+    unknown = sorted(set(given) - set(allowed))
+    if unknown:
+        message = (
+            f"the run's configuration has the unknown key {unknown[0]!r}; allowed are "
+            + ", ".join(sorted(allowed))
+        )
+        raise ConfigError(message)
