@@ -1,4 +1,4 @@
-"""`make docs`: write what follows from the catalogue and the schema into README.md and docs/."""
+"""`make docs`: write what follows from the catalogue and the schema into docs/."""
 
 from __future__ import annotations
 
@@ -14,6 +14,16 @@ from intra42.catalog.graph import embedded_in, of_group
 from intra42.catalog.model import Link, Resource
 
 README = ROOT / "README.md"
+MIRROR = ROOT / "docs" / "mirror.md"
+# What a user reads, in the order of reading.
+HANDBOOK = (
+    README,
+    *(
+        ROOT / "docs" / f"{name}.md"
+        for name in ("settings", "mirror", "runs", "operate", "own-dags")
+    ),
+    ROOT / "docs" / "limits.md",
+)
 BEGIN = "<!-- resources: written by `make docs` -->"
 END = "<!-- end of resources -->"
 
@@ -61,8 +71,14 @@ def _link_row(resource: Resource, link: Link) -> list[str]:
     ]
 
 
+def handbook() -> str:
+    """Return README and handbook as one text, with pictures as they lie from the root."""
+    text = "\n".join(path.read_text(encoding="utf-8") for path in HANDBOOK)
+    return text.replace("](images/", "](docs/images/")
+
+
 def with_table(text: str, begin: str = BEGIN, end: str = END, table: str = "") -> str:
-    """Return `text` with a fresh table between its markers; the README's if none is given.
+    """Return `text` with a fresh table between its markers; that of the resources if none is given.
 
     Raises:
         ValueError: a marker is missing.
@@ -81,7 +97,7 @@ def main() -> int:
         columns = tables.reference(tables.relations(url))
         source = dbt.document(connection)
     wanted = (
-        (README, BEGIN, END, resource_table()),
+        (MIRROR, BEGIN, END, resource_table()),
         (requests.DOCUMENT, requests.BEGIN, requests.END, requests.tables()),
         (privacy.DOCUMENT, privacy.BEGIN, privacy.END, privacy.table()),
         (tables.DOCUMENT, tables.BEGIN, tables.END, columns),

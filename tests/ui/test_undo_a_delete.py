@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 from tests.ui.browser import TriggerForm, open_run, open_task, task_row
 from tests.ui.school import NIGHTLY, School
 
-README = Path(__file__).parents[2] / "README.md"
+OPERATE = Path(__file__).parents[2] / "docs" / "operate.md"
 THERE = "select count(*) from intra42.cursus_users where id = any(%s)"
 OPEN_TOMBSTONES = """
     select count(*) from intra42.tombstones
@@ -69,7 +69,7 @@ def trigger(school: School, page: Page, *, allow: bool) -> str:
 
 
 def put_back_as_the_readme_says(school: School, enrolment: int) -> None:
-    """Run the README's statements for a row that the API still hides."""
-    (text,) = re.findall(r"```sql\n(begin;\n.+?commit;)\n```", README.read_text(), re.DOTALL)
+    """Run the documented statements for a row that the API still hides."""
+    (text,) = re.findall(r"```sql\n(begin;\n.+?commit;)\n```", OPERATE.read_text(), re.DOTALL)
     with psycopg.connect(school.stack.warehouse_url, autocommit=True) as connection:
         connection.execute(text.replace("123456", str(enrolment)))

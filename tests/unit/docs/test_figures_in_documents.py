@@ -12,12 +12,13 @@ from typing import Any
 
 import pytest
 
+from dev.readme import handbook
 from dev.settings import ROOT
 from dev.simulator import Simulator
 from intra42.catalog.graph import edges, of_group
 from tests.harness import Mirror
 
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+README = handbook()
 TUTORIAL = (ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8")
 NEAR = 0.15  # a figure that says "about" or is measured may be off by as much
 

@@ -15,7 +15,7 @@ from msgspec.structs import fields
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
-from dev.readme import README, resource_table, with_table
+from dev.readme import MIRROR, handbook, resource_table, with_table
 from dev.settings import ROOT, IntraAccount
 from intra42.catalog.resources import RESOURCES
 from intra42.dag_factory import build_dag
@@ -30,7 +30,7 @@ DOCUMENTS = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", *PAGES)
 MOST_BYTES_OF_A_PICTURE = 300_000
 USER, ENROLMENT = 77, 123456
 
-README_TEXT = README.read_text(encoding="utf-8")
+README_TEXT = handbook()
 
 
 def text_of(name: str) -> str:
@@ -57,7 +57,8 @@ def code(cell: str) -> str:
 
 
 def test_the_table_of_resources_is_fresh() -> None:
-    assert with_table(README_TEXT) == README_TEXT, "run `make docs`"
+    text = MIRROR.read_text(encoding="utf-8")
+    assert with_table(text) == text, "run `make docs`"
 
 
 def test_the_table_of_resources_has_every_table_once() -> None:
@@ -221,7 +222,7 @@ def test_quoted_messages_are_those_of_the_code() -> None:
     rows = rows_below("Message")
     messages = [span for row in rows for span in re.findall(r"`([^`]+)`", row[0])]
     assert len(messages) >= len(rows)
-    below = README_TEXT.split("### Troubleshooting", 1)[1].split("\n## ", 1)[0]
+    below = README_TEXT.split("## Troubleshooting", 1)[1].split("\n## ", 1)[0]
     messages += re.findall(r"says `([^`]+)`", " ".join(below.split()))
     for message in messages:
         for part in filter(None, (piece.strip(" ") for piece in message.split("..."))):

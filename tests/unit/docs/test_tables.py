@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from dev.readme import README, with_table
+from dev.readme import MIRROR, with_table
 from dev.tables import BEGIN, DOCUMENT, END, INTERNAL, UNKNOWN, Relation, reference, relations
 from intra42.catalog.model import Column, Source
 from intra42.catalog.resources import RESOURCES
@@ -52,7 +52,7 @@ def test_what_is_internal_exists_and_has_a_line(found: Mapping[str, Relation]) -
 
 
 def test_what_the_readme_calls_bookkeeping_is_described_in_full() -> None:
-    rows = README.read_text(encoding="utf-8").split("| Table | One row per |")[1]
+    rows = MIRROR.read_text(encoding="utf-8").split("| Table | One row per |")[1]
     named = re.findall(r"^\| `(\w+)` \|", rows.split("\n\n")[0], re.MULTILINE)
     assert len(named) >= 7
     for name in named:
