@@ -68,7 +68,7 @@ test-deep: setup ## Tell a thousand random histories of the mirror; takes hours 
 
 .PHONY: test-mutants
 test-mutants: setup ## Put known defects back one at a time: the tests must notice each; takes minutes
-	@exec $(BIN)/python -m dev.mutants $(MUTANTS)
+	@exec $(BIN)/python -m tests.deep.mutants $(MUTANTS)
 
 .PHONY: test-celery
 test-celery: setup $(REDIS_STAMP) ## Run two Celery workers and kill one, and a pod for each task; takes minutes

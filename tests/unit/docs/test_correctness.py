@@ -7,10 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from dev.mutants.catalogue import MUTANTS
-from dev.mutants.model import Mutant
-from dev.mutants.table import BEGIN, END, mutant_table
 from dev.settings import ROOT
+from tests.deep.mutants import BEGIN, END, MUTANTS, Mutant, mutant_table
 
 TEXT = (ROOT / "docs" / "correctness.md").read_text(encoding="utf-8")
 FAULTS = (ROOT / "docs" / "faults.md").read_text(encoding="utf-8")
@@ -56,7 +54,7 @@ def test_mutants_have_different_names() -> None:
 
 def test_the_table_of_mutants_is_fresh() -> None:
     shown = TEXT.split(BEGIN, 1)[1].split(END, 1)[0].strip()
-    assert shown == mutant_table(), "print it with `python -m dev.mutants --table`"
+    assert shown == mutant_table(), "print it with `python -m tests.deep.mutants --table`"
 
 
 def test_every_case_of_a_fault_has_a_test() -> None:

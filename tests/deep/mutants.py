@@ -1,4 +1,8 @@
-"""`python -m dev.mutants [name ...]`: every mutant must make its tests fail."""
+"""`python -m tests.deep.mutants [name ...]`: every mutant must make its tests fail.
+
+A mutant is a known defect as a patch: `patches/<name>.patch` says what it puts back and which tests
+catch it. Its hunks are found by their text, wherever the lines around them have moved.
+"""
 
 from __future__ import annotations
 
@@ -13,20 +17,96 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
-from dev.mutants.catalogue import MUTANTS
-from dev.mutants.model import Mutant
-from dev.mutants.table import mutant_table
 from dev.settings import ROOT
 
 _LONGEST_S = 300
 _FAILED = 1  # pytest: tests ran and some failed; 2 to 5 mean that it could not run them
+_PATCHES = Path(__file__).parent / "patches"
+BEGIN = "<!-- mutants: printed by `python -m tests.deep.mutants --table` -->"
+END = "<!-- end of mutants -->"
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """One place to change: `old` occurs exactly once in the file."""
+
+    file: str
+    old: str
+    new: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """One defect, put back.
+
+    Args:
+        name: for the command line and the table in docs/correctness.md.
+        what: what goes wrong, in a few words.
+        edits: the changes that bring it back.
+        tests: node ids, at least one of which must fail.
+    """
+
+    name: str
+    what: str
+    edits: tuple[Edit, ...]
+    tests: tuple[str, ...]
+
+    @classmethod
+    def from_patch(cls, path: Path) -> Mutant:
+        """Read a mutant from its patch."""
+        head, *files = re.split(r"^--- a/", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+        return cls(
+            path.stem,
+            head.split("\n", 1)[0],
+            tuple(edit for text in files for edit in _edits(text)),
+            tuple(re.findall(r"^Caught-by: (.+)$", head, re.MULTILINE)),
+        )
+
+    def apply(self, root: Path) -> None:
+        """Change the files below `root`.
+
+        Raises:
+            ValueError: an old text is not there exactly once.
+        """
+        for edit in self.edits:
+            path = root / edit.file
+            text = path.read_text(encoding="utf-8")
+            if text.count(edit.old) != 1:
+                message = f"{self.name}: {edit.file} has its old text {text.count(edit.old)} times"
+                raise ValueError(message)
+            path.write_text(text.replace(edit.old, edit.new), encoding="utf-8")
+
+
+def _edits(text: str) -> Iterator[Edit]:
+    """Yield the hunks of one file of a patch."""
+    head, *hunks = re.split(r"^@@ .*\n", text, flags=re.MULTILINE)
+    for hunk in hunks:
+        lines = hunk.splitlines(keepends=True)
+        yield Edit(
+            head.split("\n", 1)[0],
+            "".join(line[1:] for line in lines if line[0] in " -"),
+            "".join(line[1:] for line in lines if line[0] in " +"),
+        )
+
+
+MUTANTS = tuple(Mutant.from_patch(path) for path in sorted(_PATCHES.glob("*.patch")))
+
+
+def mutant_table() -> str:
+    """Return a Markdown table: each mutant, and the tests that catch it."""
+    rows = ["| Mutant | What it puts back | Caught by |", "| --- | --- | --- |"]
+    for mutant in MUTANTS:
+        tests = ", ".join(f"`{test.rpartition('/')[2]}`" for test in mutant.tests)
+        rows.append(f"| `{mutant.name}` | {mutant.what} | {tests} |")
+    return "\n".join(rows)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Try the mutants named, or all; return 1 if one survives or proves nothing."""
-    parser = argparse.ArgumentParser(prog="python -m dev.mutants", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.deep.mutants", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="name")
     parser.add_argument("--list", action="store_true", help="print the names and stop")
     parser.add_argument("--table", action="store_true", help="print the documentation's table")
