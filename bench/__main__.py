@@ -21,10 +21,10 @@ from bench import machine
 from bench.context import Context
 from bench.outcome import Line
 from bench.registry import SECTIONS
-from dev.airflow import AirflowStack, AlreadyRunning
-from dev.demo import interruptible
-from dev.processes import ComponentDied
-from dev.settings import ROOT, STATE
+from dev.stack.airflow import AirflowStack, AlreadyRunning
+from dev.stack.demo import interruptible
+from dev.stack.processes import ComponentDied
+from dev.stack.settings import ROOT, STATE
 
 RESULTS = ROOT / "bench" / "results" / "latest.json"
 _STOPPED = 130

@@ -16,10 +16,10 @@ import psycopg
 from psycopg import sql
 
 from bench.upstream import Upstream
-from dev.airflow import AirflowStack
-from dev.demo import INCREMENTAL, NIGHTLY, RunFailed, start_run
-from dev.postgres import free_port
-from dev.settings import ROOT, process_environment
+from dev.stack.airflow import AirflowStack
+from dev.stack.demo import INCREMENTAL, NIGHTLY, RunFailed, start_run
+from dev.stack.postgres import free_port
+from dev.stack.settings import ROOT, process_environment
 
 PEERS_PYTHON = ROOT / ".venv-bench" / "bin" / "python"
 _OFF_PER_SECOND, _OFF_PER_HOUR = 100_000, 1_000_000_000

@@ -8,8 +8,8 @@ import sys
 
 import psutil
 
-from dev.airflow import AirflowStack
-from dev.processes import session_members
+from dev.stack.airflow import AirflowStack
+from dev.stack.processes import session_members
 
 
 def seconds(stack: AirflowStack) -> dict[str, float]:

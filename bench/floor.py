@@ -14,7 +14,7 @@ from psycopg import sql
 
 from bench.outcome import spread
 from bench.upstream import Upstream
-from dev.report import SCHEMA, TABLES
+from dev.stack.report import SCHEMA, TABLES
 
 FLOOR = "floor"
 RUNS = 3

@@ -13,7 +13,7 @@ from typing import Any
 import psutil
 import psycopg
 
-from dev.settings import ROOT
+from dev.stack.settings import ROOT
 
 # Others may use so much of all processors before and after a section; more, and it is marked.
 QUIET_PERCENT = 15.0

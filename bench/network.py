@@ -20,7 +20,7 @@ from typing import Any
 from bench import costs, machine
 from bench.night import Night
 from bench.upstream import PER_HOUR
-from dev.demo import RunFailed, interruptible
+from dev.stack.demo import RunFailed, interruptible
 from dev.virtual.foreman import TaskFailed
 from dev.virtual.records import Run
 

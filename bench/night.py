@@ -13,10 +13,10 @@ from tempfile import TemporaryDirectory
 import psycopg
 
 from bench.upstream import PER_HOUR, PER_SECOND
-from dev.demo import RunFailed
-from dev.postgres import Postgres
 from dev.simulator import Simulator
-from dev.verify import compare
+from dev.stack.demo import RunFailed
+from dev.stack.postgres import Postgres
+from dev.stack.verify import compare
 from dev.virtual.clock import VirtualClock
 from dev.virtual.foreman import Foreman
 from dev.virtual.records import INCREMENTAL, NIGHTLY, Run

@@ -15,9 +15,9 @@ import psycopg
 from bench import cpu
 from bench.memory import TaskMemory
 from bench.upstream import Upstream
-from dev.airflow import FINISHED, AirflowApi, AirflowStack
-from dev.demo import INCREMENTAL, RunFailed
-from dev.report import SCHEMA, TABLES, failed_tasks
+from dev.stack.airflow import FINISHED, AirflowApi, AirflowStack
+from dev.stack.demo import INCREMENTAL, RunFailed
+from dev.stack.report import SCHEMA, TABLES, failed_tasks
 
 _POLL_S = 0.2
 _QUARTER_S = 900

@@ -12,7 +12,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from dev.report import SCHEMA
+from dev.stack.report import SCHEMA
 from intra42.attempt.work import chunked
 from intra42.catalog import graph
 from intra42.store.rows import Row

@@ -11,8 +11,8 @@ from typing import Any
 
 import requests
 
-from dev.airflow import AirflowStack
-from dev.settings import ROOT, process_environment
+from dev.stack.airflow import AirflowStack
+from dev.stack.settings import ROOT, process_environment
 
 CLOCK = "2026-03-02T10:00:00Z"
 OFF = 1_000_000_000

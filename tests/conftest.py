@@ -12,8 +12,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from dev.postgres import Postgres
 from dev.simulator import Simulator
+from dev.stack.postgres import Postgres
 from tests.dags import environment  # noqa: F401  # Airflow's settings, before anything imports it
 from tests.harness import Mirror
 from tests.integration.sync import worlds

@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 
 from dev.simulator import Simulator
-from dev.verify import compare
+from dev.stack.verify import compare
 from intra42.attempt.work import Identity, Work
 from intra42.errors import Intra42Error, QuotaSpent
 from intra42.run import runner

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from dev.postgres import _unprivileged, free_port
+from dev.stack.postgres import _unprivileged, free_port
 
 _SSL, _GSS, _CANCEL = 80877103, 80877104, 80877102
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from dev.postgres import Postgres
+from dev.stack.postgres import Postgres
 
 # Each test makes and drops a database, some 400 files: a file system on a disk may take more of the
 # processor for that than everything else in the suite.

@@ -7,8 +7,8 @@ from bench.context import Context
 from bench.outcome import Outcome
 from bench.sections.region import add_memory
 from bench.upstream import PER_HOUR, PER_SECOND
-from dev.demo import INCREMENTAL, NIGHTLY
-from dev.verify import compare_url
+from dev.stack.demo import INCREMENTAL, NIGHTLY
+from dev.stack.verify import compare_url
 
 STUDENTS = 600
 _HOUR_S = 3600

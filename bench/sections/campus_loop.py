@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from bench.context import Context
 from bench.outcome import Outcome
 from bench.sections.core import core_process
-from dev.demo import INCREMENTAL, NIGHTLY
 from dev.simulator.worlds import WORLDS
+from dev.stack.demo import INCREMENTAL, NIGHTLY
 
 _STUDENTS = 540
 _DATABASE = "bench_campus_loop"

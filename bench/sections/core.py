@@ -11,8 +11,8 @@ from typing import Any
 from bench import cpu, floor, runs
 from bench.context import Context
 from bench.outcome import Outcome, spread, text
-from dev.demo import NIGHTLY, RunFailed
-from dev.settings import ROOT, process_environment
+from dev.stack.demo import NIGHTLY, RunFailed
+from dev.stack.settings import ROOT, process_environment
 
 _DATABASE = "bench_core"
 

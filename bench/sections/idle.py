@@ -11,8 +11,8 @@ from bench import runs
 from bench.context import Context
 from bench.outcome import Outcome, spread, text
 from bench.upstream import OFF, PER_SECOND
-from dev.demo import INCREMENTAL, NIGHTLY
-from dev.settings import ROOT
+from dev.stack.demo import INCREMENTAL, NIGHTLY
+from dev.stack.settings import ROOT
 
 STUDENTS = 600
 EMPTY = "empty_incremental"

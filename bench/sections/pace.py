@@ -12,8 +12,8 @@ from typing import Any
 from bench.context import Context
 from bench.outcome import Outcome
 from bench.upstream import PER_SECOND, Upstream
-from dev.demo import RunFailed
-from dev.postgres import free_port
+from dev.stack.demo import RunFailed
+from dev.stack.postgres import free_port
 
 _RESOURCE = "projects_users"
 _STUDENTS = 5000  # of the region world: more pages than any case can ask for

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from bench import floor, runs
 from bench.context import Context
 from bench.outcome import Outcome
-from dev.demo import NIGHTLY
+from dev.stack.demo import NIGHTLY
 
 
 def section(context: Context) -> Outcome:

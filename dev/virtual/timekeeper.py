@@ -19,7 +19,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
-from dev.settings import ROOT
+from dev.stack.settings import ROOT
 from dev.virtual.clock import VirtualClock
 
 _PATIENCE_S = 180.0  # real seconds without a word from anybody who is awake

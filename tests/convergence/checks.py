@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from dev.simulator import Simulator
 from dev.simulator.clock import to_ms
-from dev.verify import compare
+from dev.stack.verify import compare
 from intra42.catalog import graph
 from intra42.read.window import scopes
 from intra42.settings import parse_config

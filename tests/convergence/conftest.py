@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import psycopg
 import pytest
 
-from dev.postgres import Postgres
+from dev.stack.postgres import Postgres
 from intra42.warehouse.schema import migrate
 from tests.convergence.lines import Pool
 from tests.convergence.story import Story

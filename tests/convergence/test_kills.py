@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 import psycopg
 import pytest
 
-from dev.postgres import Postgres
+from dev.stack.postgres import Postgres
 from tests.convergence.conftest import prepare
 from tests.convergence.lines import Pool
 from tests.convergence.story import Story, Trouble

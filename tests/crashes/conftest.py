@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import psycopg
 import pytest
 
-from dev.postgres import Postgres
+from dev.stack.postgres import Postgres
 from tests.crashes.puppet import Theatre
 from tests.servers import own_server
 

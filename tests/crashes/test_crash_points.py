@@ -19,7 +19,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from dev.postgres import Postgres
+from dev.stack.postgres import Postgres
 from intra42.api.limiter import PostgresLimiter
 from tests.crashes.attempts import (
     ALL,

@@ -24,8 +24,8 @@ import psycopg
 import pytest
 from psycopg import errors
 
-from dev.postgres import _SETTINGS, Postgres
 from dev.simulator import Simulator
+from dev.stack.postgres import _SETTINGS, Postgres
 from dev.virtual.clock import VirtualClock
 from tests.convergence.lines import Pool
 from tests.convergence.story import Player
@@ -222,7 +222,9 @@ def crowd(town: Mirror, postgres: Postgres, monkeypatch: pytest.MonkeyPatch) -> 
     """People who take all connections of a server that allows few."""
     with monkeypatch.context() as few:
         usual = "max_connections=200"
-        few.setattr("dev.postgres._SETTINGS", _SETTINGS.replace(usual, f"max_connections={FEW}"))
+        few.setattr(
+            "dev.stack.postgres._SETTINGS", _SETTINGS.replace(usual, f"max_connections={FEW}")
+        )
         postgres.stop("fast")
         postgres.start()
     crowd = Crowd(postgres.url())

@@ -6,8 +6,8 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
-from dev.postgres import Postgres
 from dev.simulator import Simulator
+from dev.stack.postgres import Postgres
 from tests.dags import environment  # noqa: F401  # before Airflow
 from tests.dags.stack import FirstNight, Stack
 

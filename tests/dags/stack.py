@@ -21,7 +21,7 @@ from airflow.utils.session import create_session
 from sqlalchemy import select
 
 from dev.simulator import Simulator
-from dev.verify import compare
+from dev.stack.verify import compare
 from tests.dags.environment import REPOSITORY
 
 NIGHTLY = "intra42_nightly"

@@ -29,7 +29,7 @@ from airflow.sdk.definitions import dag as dag_module
 from airflow.sdk.execution_time import supervisor
 from sqlalchemy import select
 
-from dev.postgres import Postgres
+from dev.stack.postgres import Postgres
 from intra42.api.client import IntraClient
 from intra42.errors import Intra42Error
 from tests.convergence.conftest import prepare

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from dev.settings import AirflowSecrets, airflow_environment, sqlite_metadata_url
+from dev.stack.settings import AirflowSecrets, airflow_environment, sqlite_metadata_url
 from tests.dags.environment import REPOSITORY
 
 # A process as a pod has it: it knows nothing but its environment.

@@ -20,7 +20,7 @@ from airflow.models.connection import Connection
 from airflow.utils.session import create_session
 from fastapi.testclient import TestClient
 
-from dev.postgres import Postgres, free_port
+from dev.stack.postgres import Postgres, free_port
 from intra42.dag_factory import INCREMENTAL, NIGHTLY
 from tests.dags.environment import HOME
 from tests.integration.ui.conftest import Warehouse

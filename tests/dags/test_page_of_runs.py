@@ -24,7 +24,7 @@ from airflow.utils.session import create_session
 from fastapi.testclient import TestClient
 from sqlalchemy import delete, update
 
-from dev.postgres import Postgres, free_port
+from dev.stack.postgres import Postgres, free_port
 from tests.dags.conftest import new_simulator
 from tests.dags.environment import HOME, REPOSITORY
 from tests.dags.stack import INCREMENTAL, NIGHTLY, Stack

@@ -18,7 +18,7 @@ from airflow.utils.session import create_session
 from airflow.utils.state import DagRunState
 from airflow.utils.types import DagRunTriggeredByType, DagRunType
 
-from dev.settings import ROOT
+from dev.stack.settings import ROOT
 from intra42.catalog import graph
 from tests.dags.scheduler import deployed
 from tests.dags.stack import INCREMENTAL, NIGHTLY

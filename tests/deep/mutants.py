@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from dev.settings import ROOT
+from dev.stack.settings import ROOT
 
 _LONGEST_S = 300
 _FAILED = 1  # pytest: tests ran and some failed; 2 to 5 mean that it could not run them

@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
-from dev.postgres import Postgres
 from dev.simulator.messages import LedgerEntry, Request
+from dev.stack.postgres import Postgres
 from intra42.attempt.work import Work
 from intra42.errors import Intra42Error
 from tests.harness import INCREMENTAL, NIGHTLY, Mirror

@@ -17,8 +17,8 @@ from tempfile import TemporaryDirectory
 import psycopg
 import pytest
 
-from dev.postgres import Postgres
 from dev.simulator import Simulator
+from dev.stack.postgres import Postgres
 from dev.virtual.clock import VirtualClock
 from dev.virtual.foreman import Foreman
 from dev.virtual.records import Run, Sent

@@ -12,7 +12,7 @@ import pytest
 import requests
 
 from dev.simulator.truth import decode, encode
-from dev.verify import compare, compare_url
+from dev.stack.verify import compare, compare_url
 
 CONFIG = {"campus_ids": [1], "cursus_ids": [21]}
 

@@ -13,8 +13,8 @@ import pytest
 import yaml
 from airflow.executors.base_executor import BaseExecutor
 
-from dev.airflow import COMPONENTS
-from dev.settings import ROOT, AirflowSecrets, airflow_environment, celery_environment
+from dev.stack.airflow import COMPONENTS
+from dev.stack.settings import ROOT, AirflowSecrets, airflow_environment, celery_environment
 
 COMPOSE = ROOT / "docker-compose.yaml"
 EXAMPLE = ROOT / ".env.example"

@@ -11,9 +11,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from dev.airflow import AirflowStack, AlreadyRunning
-from dev.demo import start_run
-from dev.report import TABLES, Progress, failed_tasks, last_errors, table_report
+from dev.stack.airflow import AirflowStack, AlreadyRunning
+from dev.stack.demo import start_run
+from dev.stack.report import TABLES, Progress, failed_tasks, last_errors, table_report
 
 
 class FakeScheduler:

@@ -16,9 +16,9 @@ from typing import Any
 
 import pytest
 
-from dev.provider import write_metadata
-from dev.settings import COMMON_SETTINGS, ROOT
 from dev.simulator import Simulator
+from dev.stack.provider import write_metadata
+from dev.stack.settings import COMMON_SETTINGS, ROOT
 from intra42.warehouse.statements import read
 
 PLUGINS = ROOT / "plugins"

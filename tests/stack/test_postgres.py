@@ -15,8 +15,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from dev import postgres
-from dev.postgres import Postgres
+from dev.stack import postgres
+from dev.stack.postgres import Postgres
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def folder(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         private.mkdir(mode=0o700)
         public.mkdir()
         Path(name).chmod(0o755)
-        monkeypatch.setattr("dev.postgres._PUBLIC", public)
+        monkeypatch.setattr("dev.stack.postgres._PUBLIC", public)
         yield private / "postgres"
 
 

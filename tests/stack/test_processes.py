@@ -15,9 +15,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from dev.postgres import Postgres
-from dev.processes import ComponentDied, Processes, recorded_members
-from dev.settings import ROOT
+from dev.stack.postgres import Postgres
+from dev.stack.processes import ComponentDied, Processes, recorded_members
+from dev.stack.settings import ROOT
 
 # A leader whose child moves to a process group of its own, as Airflow's tasks do, and which
 # both ignore a polite request if told so.
@@ -119,8 +119,8 @@ def test_a_process_that_dies_is_reported_with_the_end_of_its_log(processes: Proc
 PARENT = f"""
 import os, sys, time
 from pathlib import Path
-from dev.postgres import Postgres
-from dev.processes import Processes
+from dev.stack.postgres import Postgres
+from dev.stack.processes import Processes
 state = Path(sys.argv[1])
 server = Postgres(state / "postgres")
 processes = Processes(state / "run", state / "logs")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dev.redis import NoRedis, binary
+from dev.stack.redis import NoRedis, binary
 
 
 def program(path: Path) -> Path:

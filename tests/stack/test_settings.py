@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from dev.settings import (
+from dev.stack.settings import (
     COMMON_SETTINGS,
     AirflowSecrets,
     IntraAccount,
@@ -88,7 +88,7 @@ def test_tasks_inherit_the_loaded_package_whatever_python_does_by_default() -> N
 
 
 def test_a_mac_keeps_its_own_way_to_start_a_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dev.settings.sys.platform", "darwin")
+    monkeypatch.setattr("dev.stack.settings.sys.platform", "darwin")
     assert "AIRFLOW__CORE__MP_START_METHOD" not in process_environment(COMMON_SETTINGS)
 
 

@@ -24,16 +24,16 @@ import requests
 from airflow.cli import cli_parser
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from dev import postgres as embedded
-from dev import redis
-from dev.airflow import COMPONENTS, AirflowStack
-from dev.demo import print_login
-from dev.demo_campus import SimulatedCampus
-from dev.postgres import Postgres
-from dev.processes import Processes
-from dev.psql import psql, warehouse
 from dev.simulator import Simulator
-from dev.verify import compare_url
+from dev.stack import postgres as embedded
+from dev.stack import redis
+from dev.stack.airflow import COMPONENTS, AirflowStack
+from dev.stack.demo import print_login
+from dev.stack.demo_campus import SimulatedCampus
+from dev.stack.postgres import Postgres
+from dev.stack.processes import Processes
+from dev.stack.psql import psql, warehouse
+from dev.stack.verify import compare_url
 
 only_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as another user")
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from dev.settings import ADMIN, STATE
+from dev.stack.settings import ADMIN, STATE
 from tests.ui.browser import PATIENCE_MS, log_in, open_browser
 from tests.ui.school import School, open_school
 

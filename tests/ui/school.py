@@ -12,10 +12,10 @@ from typing import Any, TypeVar
 
 import psycopg
 
-from dev.airflow import FINISHED, AirflowStack
-from dev.demo import start_run
 from dev.simulator import Simulator
-from dev.verify import compare
+from dev.stack.airflow import FINISHED, AirflowStack
+from dev.stack.demo import start_run
+from dev.stack.verify import compare
 
 T = TypeVar("T")
 

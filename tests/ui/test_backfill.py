@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from playwright.sync_api import Page, expect
 
-from dev.airflow import FINISHED
+from dev.stack.airflow import FINISHED
 from tests.ui.browser import BackfillForm, open_run, open_task, task_row
 from tests.ui.school import NIGHTLY, School, wait_for
 

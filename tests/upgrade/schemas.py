@@ -7,7 +7,7 @@ from pathlib import Path
 
 import psycopg
 
-from dev.postgres import bindir
+from dev.stack.postgres import bindir
 
 _FOLDER = Path(__file__).parent / "preview"
 PREVIEW = sorted(path.stem for path in _FOLDER.glob("*.sql"))

@@ -17,13 +17,13 @@ from typing import Any
 import psycopg
 import pytest
 
-from dev.airflow import AirflowStack
-from dev.celery import FOLDERS, furnish
-from dev.demo import start_run
-from dev.pods import EXECUTOR, HOMES, IMAGE
-from dev.settings import ROOT
 from dev.simulator import Simulator
-from dev.verify import compare_url
+from dev.stack.airflow import AirflowStack
+from dev.stack.celery import FOLDERS, furnish
+from dev.stack.demo import start_run
+from dev.stack.pods import EXECUTOR, HOMES, IMAGE
+from dev.stack.settings import ROOT
+from dev.stack.verify import compare_url
 
 NIGHTLY, INCREMENTAL = "intra42_nightly", "intra42_incremental"
 PER_SECOND = 8

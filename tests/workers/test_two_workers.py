@@ -19,14 +19,14 @@ import psutil
 import psycopg
 import pytest
 
-from dev.airflow import METADATA_DATABASE, WAREHOUSE_DATABASE
-from dev.celery import FOLDERS, CeleryStack
-from dev.demo import start_run
-from dev.processes import recorded_members
-from dev.settings import ROOT, STATE
 from dev.simulator import Simulator
 from dev.simulator.messages import LedgerEntry
-from dev.verify import compare_url
+from dev.stack.airflow import METADATA_DATABASE, WAREHOUSE_DATABASE
+from dev.stack.celery import FOLDERS, CeleryStack
+from dev.stack.demo import start_run
+from dev.stack.processes import recorded_members
+from dev.stack.settings import ROOT, STATE
+from dev.stack.verify import compare_url
 
 NIGHTLY, INCREMENTAL = "intra42_nightly", "intra42_incremental"
 WORKERS = ("worker-1", "worker-2")

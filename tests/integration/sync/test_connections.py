@@ -18,7 +18,7 @@ import pytest
 from psycopg import errors, sql
 from psycopg.rows import dict_row, tuple_row
 
-from dev.postgres import Postgres
+from dev.stack.postgres import Postgres
 from intra42.api.auth import PostgresTokens, Token
 from intra42.api.limiter import PostgresLimiter
 from intra42.attempt.work import Identity, Work

@@ -18,7 +18,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from dev.verify import compare
+from dev.stack.verify import compare
 from intra42.attempt.work import Identity
 from intra42.errors import ConfigError, SettingsChanged
 from intra42.store import rewriting

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from dev import requests
-from dev.readme import with_table
+from dev.docs import requests
+from dev.docs.readme import with_table
 from dev.simulator import Simulator
 from intra42.attempt.work import Identity
 from intra42.catalog import graph

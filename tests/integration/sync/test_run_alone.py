@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from dev.settings import ROOT
+from dev.stack.settings import ROOT
 from intra42.errors import ConfigError, DataError
 from intra42.run.connections import from_environment, open_database, settings_of
 from intra42.run.plan import DAGS, INCREMENTAL, NIGHTLY, Does

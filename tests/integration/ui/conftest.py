@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from dev.postgres import Postgres
+from dev.stack.postgres import Postgres
 from intra42.ui.figures import Dags
 from intra42.ui.warehouse import Connection, reading
 from intra42.warehouse.schema import migrate

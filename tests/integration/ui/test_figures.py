@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from dev.postgres import free_port
+from dev.stack.postgres import free_port
 from intra42.catalog import graph
 from intra42.errors import ConfigError, Unavailable
 from intra42.ui import figures

@@ -13,7 +13,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from dev.postgres import free_port
+from dev.stack.postgres import free_port
 from intra42.errors import Unavailable
 from intra42.ui import figures
 from intra42.ui.sharing import Shared, cut_after

@@ -7,7 +7,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from dev.postgres import Postgres
+from dev.stack.postgres import Postgres
 from intra42.warehouse.schema import migrate
 
 _HERE = Path(__file__).parent

@@ -6,7 +6,7 @@ import ast
 import re
 from pathlib import Path
 
-from dev.settings import ROOT
+from dev.stack.settings import ROOT
 from intra42.catalog import graph
 from intra42.warehouse.statements import FOLDER, names, read
 

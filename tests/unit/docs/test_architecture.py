@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import psycopg
 
-from dev.architecture import (
+from dev.docs.architecture import (
     ARROWS,
     DOCUMENT,
     MODULES,
@@ -18,9 +18,9 @@ from dev.architecture import (
     module_table,
     promises,
 )
-from dev.readme import with_table
-from dev.settings import ROOT
-from dev.tables import relations
+from dev.docs.readme import with_table
+from dev.docs.tables import relations
+from dev.stack.settings import ROOT
 from intra42.catalog import graph
 from intra42.warehouse.schema import migrate
 

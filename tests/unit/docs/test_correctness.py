@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dev.settings import ROOT
+from dev.stack.settings import ROOT
 from tests.deep.mutants import BEGIN, END, MUTANTS, Mutant, mutant_table
 
 TEXT = (ROOT / "docs" / "correctness.md").read_text(encoding="utf-8")

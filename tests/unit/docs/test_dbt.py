@@ -9,7 +9,7 @@ import psycopg
 import pytest
 import yaml
 
-from dev.dbt import DOCUMENT, document
+from dev.docs.dbt import DOCUMENT, document
 from intra42.catalog.resources import RESOURCES
 from intra42.warehouse.schema import migrate
 

@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from dev.settings import ROOT
+from dev.stack.settings import ROOT
 from intra42.warehouse.schema import migrate
 
 OWN = "now(), 'run', 1"

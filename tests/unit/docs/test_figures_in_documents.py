@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from dev.readme import handbook
-from dev.settings import ROOT
+from dev.docs.readme import handbook
 from dev.simulator import Simulator
+from dev.stack.settings import ROOT
 from intra42.catalog.graph import edges, of_group
 from tests.harness import Mirror
 

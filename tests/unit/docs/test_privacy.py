@@ -14,10 +14,10 @@ import pytest
 from airflow.sdk import Connection
 from psycopg import errors, sql
 
-from dev import privacy
-from dev.postgres import Postgres
-from dev.readme import with_table
+from dev.docs import privacy
+from dev.docs.readme import with_table
 from dev.simulator import Simulator
+from dev.stack.postgres import Postgres
 from intra42.hooks import Intra42Hook
 from intra42.settings import parse_config
 from intra42.warehouse import hashing

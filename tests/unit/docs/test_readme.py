@@ -15,8 +15,8 @@ from msgspec.structs import fields
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
-from dev.readme import MIRROR, handbook, resource_table, with_table
-from dev.settings import ROOT, IntraAccount
+from dev.docs.readme import MIRROR, handbook, resource_table, with_table
+from dev.stack.settings import ROOT, IntraAccount
 from intra42.catalog.resources import RESOURCES
 from intra42.dag_factory import build_dag
 from intra42.hooks import Intra42Hook

@@ -10,8 +10,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from dev.readme import MIRROR, with_table
-from dev.tables import BEGIN, DOCUMENT, END, INTERNAL, UNKNOWN, Relation, reference, relations
+from dev.docs.readme import MIRROR, with_table
+from dev.docs.tables import BEGIN, DOCUMENT, END, INTERNAL, UNKNOWN, Relation, reference, relations
 from intra42.catalog.model import Column, Source
 from intra42.catalog.resources import RESOURCES
 from intra42.warehouse.schema import migrate

@@ -16,10 +16,10 @@ from xml.etree import ElementTree
 import psycopg
 import pytest
 
-from dev.airflow import WAREHOUSE_DATABASE, AirflowStack
-from dev.postgres import Postgres
-from dev.settings import ROOT
 from dev.simulator import Simulator
+from dev.stack.airflow import WAREHOUSE_DATABASE, AirflowStack
+from dev.stack.postgres import Postgres
+from dev.stack.settings import ROOT
 from tests.harness import Mirror
 
 TEXT = (ROOT / "docs" / "tutorial.md").read_text(encoding="utf-8")
@@ -117,7 +117,7 @@ def test_the_page_begins_with_the_demo_and_has_no_step_nobody_tried() -> None:
 
 def test_the_last_lines_that_it_waits_for_are_those_of_the_demo() -> None:
     printed = next(block for language, block, _ in fences() if language == "text").splitlines()
-    source = (ROOT / "dev" / "demo.py").read_text(encoding="utf-8")
+    source = (ROOT / "dev" / "stack" / "demo.py").read_text(encoding="utf-8")
     assert printed[-1].startswith("Ctrl-C")
     assert all(f'"{line}"' in source for line in printed[-2:])
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dev.settings import ROOT
+from dev.stack.settings import ROOT
 from intra42.catalog import graph
 from intra42.warehouse.statements import FOLDER, names, read, script
 

@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
-from dev.settings import ROOT
+from dev.stack.settings import ROOT
 from intra42.catalog.graph import of_group
 from intra42.catalog.model import Resource
 from intra42.read.legs import WITH_MEMBERSHIPS

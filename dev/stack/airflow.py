@@ -18,10 +18,10 @@ from typing import IO, Any, Self
 
 import requests
 
-from dev.postgres import Postgres, free_port
-from dev.processes import ComponentDied, Processes
-from dev.provider import write_metadata
-from dev.settings import (
+from dev.stack.postgres import Postgres, free_port
+from dev.stack.processes import ComponentDied, Processes
+from dev.stack.provider import write_metadata
+from dev.stack.settings import (
     ADMIN,
     ROOT,
     STATE,

@@ -14,10 +14,10 @@ from typing import Any
 import psycopg
 import requests
 
-from dev.airflow import AirflowStack
-from dev.processes import ComponentDied
-from dev.settings import ROOT, IntraAccount, process_environment, write_private
 from dev.simulator.control import KEY_HEADER
+from dev.stack.airflow import AirflowStack
+from dev.stack.processes import ComponentDied
+from dev.stack.settings import ROOT, IntraAccount, process_environment, write_private
 
 _SIMULATOR = ("-m", "dev.simulator", "--world", "campus", "--port", "0")
 # The first load is to be over in a minute; what comes after it keeps the limits of the real API.
@@ -129,7 +129,7 @@ class SimulatedCampus:
 
     def differences(self, warehouse_url: str) -> list[str]:
         """Return where the mirror differs from the simulator's truth."""
-        from dev.verify import compare_url
+        from dev.stack.verify import compare_url
 
         return compare_url(warehouse_url, self._url, self.config, control_key=self._key)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import grimp
 
-from dev.settings import ROOT
+from dev.stack.settings import ROOT
 
 DOCUMENT = ROOT / "docs" / "architecture.md"
 ARROWS = ("<!-- arrows: written by `make docs` -->", "<!-- end of arrows -->")

@@ -19,8 +19,8 @@ import sqlalchemy
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import Inspector
 
-from dev.postgres import Postgres
-from dev.settings import ROOT
+from dev.stack.postgres import Postgres
+from dev.stack.settings import ROOT
 from intra42.catalog import graph
 from intra42.catalog.model import Column, Link, Resource, Source
 from intra42.catalog.resources import RESOURCES

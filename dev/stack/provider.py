@@ -11,7 +11,7 @@ import tomllib
 from configparser import ConfigParser
 from pathlib import Path
 
-from dev.settings import ROOT
+from dev.stack.settings import ROOT
 
 
 def write_metadata(folder: Path) -> Path:

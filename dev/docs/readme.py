@@ -8,8 +8,8 @@ from pathlib import Path
 
 import psycopg
 
-from dev import architecture, dbt, privacy, requests, tables
-from dev.settings import ROOT
+from dev.docs import architecture, dbt, privacy, requests, tables
+from dev.stack.settings import ROOT
 from intra42.catalog.graph import embedded_in, of_group
 from intra42.catalog.model import Link, Resource
 

@@ -12,10 +12,10 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from dev import redis
-from dev.airflow import AIRFLOW, AirflowStack
-from dev.processes import ComponentDied
-from dev.settings import ROOT, celery_environment
+from dev.stack import redis
+from dev.stack.airflow import AIRFLOW, AirflowStack
+from dev.stack.processes import ComponentDied
+from dev.stack.settings import ROOT, celery_environment
 
 FOLDERS = ("dags", "plugins", "include")
 HEAD = "head"

@@ -18,11 +18,11 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Protocol
 
-from dev.airflow import WAREHOUSE_DATABASE, AirflowStack, AlreadyRunning
-from dev.demo_campus import RealCampus, SimulatedCampus
-from dev.processes import ComponentDied
-from dev.report import Progress, failed_tasks, requests_used, table_report
-from dev.settings import ADMIN, ROOT, STATE, IntraAccount, is_open_to_others, read_dotenv
+from dev.stack.airflow import WAREHOUSE_DATABASE, AirflowStack, AlreadyRunning
+from dev.stack.demo_campus import RealCampus, SimulatedCampus
+from dev.stack.processes import ComponentDied
+from dev.stack.report import Progress, failed_tasks, requests_used, table_report
+from dev.stack.settings import ADMIN, ROOT, STATE, IntraAccount, is_open_to_others, read_dotenv
 
 NIGHTLY = "intra42_nightly"
 INCREMENTAL = "intra42_incremental"
@@ -214,7 +214,7 @@ def interruptible() -> Iterator[None]:
 
 def main() -> int:
     """Parse the command line and run the demo."""
-    parser = argparse.ArgumentParser(prog="python -m dev.demo", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m dev.stack.demo", description=__doc__)
     parser.add_argument("--once", action="store_true", help="stop after both runs")
     parser.add_argument("--state", type=Path, default=STATE, help="where everything is kept")
     parser.add_argument("--dags", type=Path, default=ROOT / "dags")

@@ -13,9 +13,9 @@ import socket
 import time
 from pathlib import Path
 
-from dev.postgres import free_port
-from dev.processes import ComponentDied, Processes
-from dev.settings import ROOT, private_folder, process_environment, write_private
+from dev.stack.postgres import free_port
+from dev.stack.processes import ComponentDied, Processes
+from dev.stack.settings import ROOT, private_folder, process_environment, write_private
 
 WHEEL = ROOT / ".venv-redis"
 

@@ -12,7 +12,7 @@ from typing import Any
 import psycopg
 import yaml
 
-from dev.settings import ROOT
+from dev.stack.settings import ROOT
 from intra42.catalog import graph
 from intra42.catalog.resources import RESOURCES
 from intra42.warehouse.statements import SCHEMA

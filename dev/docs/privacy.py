@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from dev.settings import ROOT
+from dev.stack.settings import ROOT
 from intra42.catalog.model import Column, Resource
 from intra42.catalog.resources import RESOURCES
 

@@ -15,10 +15,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from dev.airflow import WAREHOUSE_DATABASE, AirflowStack, AlreadyRunning
-from dev.postgres import Postgres, bindir
-from dev.report import SCHEMA
-from dev.settings import STATE
+from dev.stack.airflow import WAREHOUSE_DATABASE, AirflowStack, AlreadyRunning
+from dev.stack.postgres import Postgres, bindir
+from dev.stack.report import SCHEMA
+from dev.stack.settings import STATE
 
 _OPTIONS = f"-c search_path={SCHEMA},public -c timezone=UTC"
 
@@ -69,7 +69,7 @@ def psql(url: str, arguments: Sequence[str]) -> int:
 
 def main() -> int:
     """Parse the command line; what is not ours is psql's."""
-    parser = argparse.ArgumentParser(prog="python -m dev.psql", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m dev.stack.psql", description=__doc__)
     parser.add_argument("--state", type=Path, default=STATE, help="where the demo keeps everything")
     options, arguments = parser.parse_known_args()
     try:

@@ -22,7 +22,7 @@ from typing import IO
 
 import psutil
 
-from dev.postgres import Postgres
+from dev.stack.postgres import Postgres
 
 # The start time of a process, read twice, differs by as much when the system clock is adjusted.
 _CLOCK_TOLERANCE_S = 5.0
@@ -111,13 +111,13 @@ class Processes:
             postgres: The folder of a `Postgres` that is to be stopped too.
             lock: An open file with a lock on it, held until the watchdog is done.
         """
-        command = [sys.executable, "-m", "dev.processes", str(self.records), str(postgres)]
+        command = [sys.executable, "-m", "dev.stack.processes", str(self.records), str(postgres)]
         self._watchdog = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            cwd=Path(__file__).resolve().parents[1],
+            cwd=Path(__file__).resolve().parents[2],
             start_new_session=True,
             pass_fds=(lock,),
         )
@@ -195,7 +195,7 @@ def stop_recorded(records: Path, grace_s: float) -> list[str]:
 
 def main() -> None:
     """Be the watchdog: wait for the pipe on stdin to close, then stop what is recorded."""
-    parser = argparse.ArgumentParser(prog="python -m dev.processes", description=main.__doc__)
+    parser = argparse.ArgumentParser(prog="python -m dev.stack.processes", description=main.__doc__)
     parser.add_argument("records", type=Path)
     parser.add_argument("postgres", type=Path)
     options = parser.parse_args()
