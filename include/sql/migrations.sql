@@ -55,3 +55,24 @@ comment on table {table} is {text}
 -- name: describe_column
 -- What a column is, as the catalogue says.
 comment on column {column} is {text}
+
+-- name: checks
+-- A row that a request wrote says itself when it was shown (_synced_at, _seq): only those that were shown
+-- unchanged are noted elsewhere. The view has the rows of all tables of the catalogue.
+create or replace view intra42.checks as
+with shown as (
+  {shown}
+)
+select
+  s.resource,
+  s.id,
+  case when v.seq > s._seq then v.checked_at else s._synced_at end as checked_at,
+  greatest(s._seq, v.seq) as seq
+from shown as s
+left join intra42.verifications as v on v.resource = s.resource and v.id = s.id
+where greatest(s._seq, v.seq) > 0;
+
+
+-- name: shown
+-- The rows of one table for the view `checks`.
+select {resource}::text as resource, id, _synced_at, _seq from {table}

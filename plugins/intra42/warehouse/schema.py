@@ -36,7 +36,6 @@ _OLDEST_SERVER = 140_000
 _LOCK_TIMEOUT = "2s"
 _TRIES = 12
 _BASELINE = ("0001_bookkeeping", "0002_quota", "0003_mirror", "0004_levels")
-_COMMENTS = "comments"  # of the mirror's tables; the others have theirs in `schema/`
 # The first and the last migration of the schema before the baseline, which was never released.
 _PREVIEW = ("0001_api", "0019_shorter_silence")
 _DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
@@ -45,8 +44,9 @@ _DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
 def migrate(connection: Connection) -> list[str]:
     """Apply what is missing of `include/sql`: the schema, functions and views; return the names.
 
-    A file of `schema/` is applied once. `functions/`, `views.sql` and the catalogue's comments say
-    how things are: they are applied again when their text has changed. Safe when several runs
+    A file of `schema/` is applied once. `functions/`, `views.sql` and what follows from
+    the catalogue, the view `checks` and comments, say how things are: they are applied again when
+    their text has changed. Safe when several runs
     start at once: they take turns. Each file is one transaction, so a failure leaves the schema at
     the last complete one.
 
@@ -87,7 +87,8 @@ def _files() -> dict[str, str | None]:
     schema = sorted(path.stem for path in (FOLDER / "schema").glob("[0-9]*.sql"))
     functions = sorted(f"functions/{path.stem}" for path in (FOLDER / "functions").glob("*.sql"))
     repeated = {name: _checksum(script(name)) for name in (*functions, "views")}
-    return dict.fromkeys(schema) | repeated | {_COMMENTS: _checksum(_comments())}
+    composed = {name: _checksum(compose_()) for name, compose_ in _COMPOSED.items()}
+    return dict.fromkeys(schema) | repeated | composed
 
 
 def _comments() -> sql.Composed:
@@ -102,6 +103,19 @@ def _comments() -> sql.Composed:
         )
         for name, column, text in comments()
     )
+
+
+def _checks() -> sql.Composed:
+    """Return the view `checks`, over all tables of the catalogue."""
+    shown = (
+        compose("migrations/shown", resource=sql.Literal(r.name), table=table(r.name))
+        for r in RESOURCES
+    )
+    return compose("migrations/checks", shown=sql.SQL("\n  union all\n  ").join(shown))
+
+
+# What follows from the catalogue, by name.
+_COMPOSED = {"checks": _checks, "comments": _comments}
 
 
 def _checksum(text: sql.Composable) -> str:
@@ -158,7 +172,7 @@ def _apply(connection: Connection, name: str, checksum: str | None) -> bool:
         values = {"name": name, "checksum": checksum}
         if not connection.execute(read("migrations/begin"), values).rowcount:
             return False
-        connection.execute(_comments() if name == _COMMENTS else script(path))
+        connection.execute(_COMPOSED[name]() if name in _COMPOSED else script(path))
     return True
 
 

@@ -37,7 +37,7 @@ def everything():
     """Return the names of all files that make the schema, in their order."""
     schema = sorted(path.stem for path in (FOLDER / "schema").glob("[0-9]*.sql"))
     functions = sorted(f"functions/{path.stem}" for path in (FOLDER / "functions").glob("*.sql"))
-    return [*schema, *functions, "views", "comments"]
+    return [*schema, *functions, "views", "checks", "comments"]
 
 
 def test_a_second_migration_does_nothing(connection):
