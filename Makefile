@@ -47,6 +47,10 @@ test: setup lint ## Lint, then run the whole test suite
 	@exec $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile \
 	  --no-loadscope-reorder $(PYTEST_ARGS)
 
+.PHONY: check
+check: setup lint ## Lint, types and unit tests: a minute, before each commit
+	@exec $(BIN)/python -m pytest --quiet --numprocesses auto tests/unit
+
 .PHONY: test-ui
 test-ui: setup $(UI_STAMP) ## Try the everyday gestures in a real Chromium; takes minutes
 	@exec env INTRA42_UI=1 $(BIN)/python -m pytest tests/ui $(PYTEST_ARGS)

@@ -39,7 +39,7 @@ order by s.bucket
 
 -- name: audit
 -- How many users had their rows counted against the API, and how long ago, by table. A day and a
--- week have two hours more, because the run that counts takes its time each night. A subquery reckons
+-- week have two hours more, because the run that counts takes its time each night. A subquery computes
 -- when that was once, not for each of 200,000 rows.
 with users as (
   select count(*) as users from intra42.users

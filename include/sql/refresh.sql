@@ -73,7 +73,7 @@ with seen as (
   where e.cursus_id = any(%(cursus)s::bigint[]) and (e.{until} is null or e.{until} >= %(now)s)
 ),
 chosen as (
-  -- Times compare faster than spans, so the spans of these two are all that is reckoned.
+  -- Times compare faster than spans, so only the spans of these two are computed.
   select percentile_disc(array[0.5, 0.95]) within group (order by at desc) as times from seen
 )
 select case

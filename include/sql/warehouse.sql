@@ -106,5 +106,5 @@ end
 select pg_backend_pid(), current_setting('intra42.session', true)
 
 -- name: in_utc
--- Python reckons with times of any other zone by what the clocks there show, also where they change.
+-- In any other zone Python computes by what the clocks there show, also where they change.
 set timezone to 'UTC'

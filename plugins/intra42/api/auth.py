@@ -1,6 +1,6 @@
 """The access token: fetched once, shared by all workers, renewed before it expires.
 
-Its life is reckoned from `expires_in`; the database's clock decides for all workers.
+It lives for `expires_in`; the database's clock decides for all workers.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class PostgresTokens:
     """The token of all workers, encrypted in the warehouse.
 
     One process fetches while the others wait for it; a process that dies meanwhile takes its lock
-    with it. Life is reckoned on the database's clock from `expires_in`, never from a date.
+    with it. It lives for `expires_in` by the database's clock, whatever any date says.
 
     Args:
         connect: opens a connection to the warehouse; it is closed after each use.

@@ -47,10 +47,10 @@ class Series:
         """Write down the position after `page`, in the transaction that stores its rows."""
 
     def stored(self, page: Page) -> None:
-        """Hear that `page` and its checkpoint are committed."""
+        """Called when `page` and its checkpoint are committed."""
 
     def failed(self, error: Exception) -> None:
-        """Hear why no further page comes; the flight ends with this error."""
+        """Called where no further page comes; the flight ends with this error."""
 
 
 def middle_of_rest(page: Page, highest: int = LAST_ID, known: int = 0) -> int | None:

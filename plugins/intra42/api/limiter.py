@@ -60,7 +60,7 @@ class Limiter(Protocol):
         """
 
     def sent(self) -> None:
-        """Hear that the request this thread counted last has gone out."""
+        """Note that the request this thread counted last has gone out."""
 
     def pause(self, seconds: float) -> None:
         """Let nobody send for so many seconds."""
@@ -81,7 +81,7 @@ class PostgresLimiter:
         run_id: `sync_runs.id` of the task attempt whose requests are counted.
         max_wait_s: the longest wait slept through, seconds; longer ones raise QuotaSpent.
         sleep: sleeps so many seconds.
-        now: the time to reckon with; the database's own if None.
+        now: what time it is; the database's own if None.
     """
 
     def __init__(

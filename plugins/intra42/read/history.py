@@ -127,7 +127,7 @@ class _Queue:
         return _RowsSeries(self._work, self._reader, self, chunk)
 
     def leave(self, chunk: _Chunk, rows: int) -> None:
-        """Hear that a chunk or a part of one is done, and how many rows it had."""
+        """Note that a chunk or a part of one is done, and how many rows it had."""
         self._rows += rows
         self._parts[chunk.users[0]] -= 1
         if not self._parts[chunk.users[0]]:
@@ -139,7 +139,7 @@ class _Queue:
         return self._parts[chunk.users[0]] == 1
 
     def hide(self, users: Iterable[int], seq: int) -> None:
-        """Hear who did not come back by id; many are looked for together, in their enrolments."""
+        """Note who did not come back by id; many are looked for together, in their enrolments."""
         self._hidden += users
         self._hidden_since = self._hidden_since or seq
         self._being_read.update(self._hidden)

@@ -80,7 +80,7 @@ def admit_shown(
     """Mirror those users in scope whose own records a listing has just shown.
 
     The records in `bad` cannot be stored; whether they are in scope is told all the same. `check`
-    hears where they all live before anybody is stored.
+    is told where they all live before anybody is stored.
     """
     wanted = {row.id for row, _answer in seen} | {int(item.id or 0) for item, _answer in bad}
     return _admit(work, wanted, enrolled=True, returning=False, known=seen, check=check)

@@ -9,9 +9,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TypeVar
 
-import sqlalchemy
 from psycopg import errors, sql
-from sqlalchemy.dialects import postgresql
 from tenacity import (
     RetryCallState,
     Retrying,
@@ -21,7 +19,6 @@ from tenacity import (
 )
 
 from intra42.catalog.comments import comments
-from intra42.catalog.model import Type
 from intra42.catalog.resources import RESOURCES
 from intra42.errors import CatalogError
 from intra42.warehouse.sessions import Connection, patient
@@ -38,7 +35,6 @@ _TRIES = 12
 _BASELINE = ("0001_bookkeeping", "0002_quota", "0003_mirror", "0004_levels")
 # The first and the last migration of the schema before the baseline, which was never released.
 _PREVIEW = ("0001_api", "0019_shorter_silence")
-_DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
 
 
 def migrate(connection: Connection) -> list[str]:
@@ -195,38 +191,3 @@ def _one_file(connection: Connection, name: str) -> Iterator[None]:
 def _log_retry(state: RetryCallState) -> None:
     error = state.outcome.exception() if state.outcome else None
     log.warning("%s (attempt %d of %d)", error, state.attempt_number, _TRIES)
-
-
-def differences(engine: sqlalchemy.Engine) -> list[str]:
-    """Return, one sentence each, where the database differs from the catalogue."""
-    inspector = sqlalchemy.inspect(engine)
-    found: list[str] = []
-    for resource in RESOURCES:
-        if not inspector.has_table(resource.name, schema=SCHEMA):
-            found.append(f"the table {resource.name} is missing")
-            continue
-        reflected = {
-            column["name"]: _type_name(column["type"])
-            for column in inspector.get_columns(resource.name, schema=SCHEMA)
-        }
-        wanted = {column.name: column.type.value for column in resource.columns}
-        wanted |= {"listed": Type.BOOLEAN.value} if resource.listed else {}
-        own = {"_synced_at": Type.TIMESTAMP.value, "_run_id": "text", "_seq": "bigint"}
-        for name in sorted(reflected.keys() | wanted.keys() | own.keys()):
-            have, want = reflected.get(name), (wanted | own).get(name)
-            if have != want:
-                found.append(f"{resource.name}.{name} is {have}, the catalogue says {want}")
-        keys = {
-            (key["constrained_columns"][0], key["referred_table"])
-            for key in inspector.get_foreign_keys(resource.name, schema=SCHEMA)
-        }
-        declared = {(ref.column, ref.table) for ref in resource.references}
-        found += [f"{resource.name}: foreign key {pair} differs" for pair in keys ^ declared]
-    return found
-
-
-def _type_name(type_: sqlalchemy.types.TypeEngine[object]) -> str:
-    if isinstance(type_, sqlalchemy.types.DateTime) and type_.timezone:
-        return Type.TIMESTAMP.value
-    name = type_.compile(dialect=_DIALECT).lower()
-    return {"float": "double precision", "double_precision": "double precision"}.get(name, name)

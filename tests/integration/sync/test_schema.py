@@ -12,9 +12,10 @@ from psycopg import errors
 from dev.simulator.clock import DAY
 from intra42.catalog import graph
 from intra42.catalog.resources import RESOURCES
-from intra42.warehouse.schema import differences, migrate
+from intra42.warehouse.schema import migrate
 from intra42.warehouse.statements import FOLDER
 from tests.harness import in_order
+from tests.upgrade.differences import differences
 
 
 @pytest.fixture
