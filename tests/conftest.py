@@ -16,7 +16,7 @@ from dev.simulator import Simulator
 from dev.stack.postgres import Postgres
 from tests.dags import environment  # noqa: F401  # Airflow's settings, before anything imports it
 from tests.harness import Mirror
-from tests.integration.sync import worlds
+from tests.integration.mirror import worlds
 from tests.selection import leave_out, wants_all
 from tests.servers import own_server
 

@@ -24,7 +24,7 @@ from tests.crashes.attempts import ALL, PAGES, change_attempts, stored
 from tests.crashes.puppet import LISTING
 from tests.dags.stack import Stack
 from tests.harness import INCREMENTAL
-from tests.integration.sync import worlds
+from tests.integration.mirror import worlds
 from tests.unit.airflow.contexts import context
 
 SOON_S = 5.0

@@ -32,7 +32,7 @@ from tests.crashes.attempts import (
 )
 from tests.crashes.puppet import APPLICATION, LISTING, MIGRATIONS, SWEEP, Theatre
 from tests.harness import INCREMENTAL, NIGHTLY, Mirror
-from tests.integration.sync import worlds
+from tests.integration.mirror import worlds
 from tests.selection import DEEP
 
 TIMES = 25 if DEEP else 1

@@ -7,7 +7,7 @@ from collections import Counter
 
 from dev.simulator import Simulator
 from tests.harness import Mirror
-from tests.integration.sync import worlds
+from tests.integration.mirror import worlds
 
 SIZE = 40
 PLACES = {

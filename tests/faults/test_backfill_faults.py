@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 
 from tests.harness import INCREMENTAL, NIGHTLY, Mirror
-from tests.integration.sync import worlds
+from tests.integration.mirror import worlds
 from tests.selection import DEEP
 
 DAYS = 6

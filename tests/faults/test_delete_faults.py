@@ -11,9 +11,9 @@ from intra42.errors import DeleteRefused, Intra42Error, NoWitness
 from intra42.verify import refresh
 from tests.faults.pages import EVERYBODY, PLACES, SIZE, hundred
 from tests.harness import INCREMENTAL, NIGHTLY
-from tests.integration.sync import worlds
-from tests.integration.sync.test_checkpoints import Killed
-from tests.integration.sync.test_deletes import by_id, enrolments
+from tests.integration.mirror import worlds
+from tests.integration.mirror.test_checkpoints import Killed
+from tests.integration.mirror.test_deletes import by_id, enrolments
 
 # A student's number to the ids of his rows, but for his memberships, which were numbered in turn.
 TIMES = {

@@ -8,7 +8,7 @@ import pytest
 
 from dev.simulator import Simulator
 from tests.faults.pages import EVERYBODY, hundred
-from tests.integration.sync import worlds
+from tests.integration.mirror import worlds
 
 ATTEMPTS = 1200
 FIRST = 100_000

@@ -13,8 +13,8 @@ import pytest
 from dev.simulator import clock as simulated
 from tests.faults.pages import EVERYBODY, PLACES, hundred, read_windows
 from tests.harness import INCREMENTAL, NIGHTLY
-from tests.integration.sync import worlds
-from tests.integration.sync.test_checkpoints import Killed, kill_at
+from tests.integration.mirror import worlds
+from tests.integration.mirror.test_checkpoints import Killed, kill_at
 
 PRIMARY = (
     "users",

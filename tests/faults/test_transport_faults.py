@@ -21,7 +21,7 @@ from dev.stack.postgres import Postgres
 from intra42.attempt.work import Work
 from intra42.errors import Intra42Error
 from tests.harness import INCREMENTAL, NIGHTLY, Mirror
-from tests.integration.sync import worlds
+from tests.integration.mirror import worlds
 
 POSITIONS = ("first", "middle", "last")
 ANYWHERE = "each"

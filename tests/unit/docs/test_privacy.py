@@ -23,8 +23,8 @@ from intra42.settings import parse_config
 from intra42.warehouse import hashing
 from intra42.warehouse.hashing import Hashing
 from tests.harness import Mirror
-from tests.integration.sync import worlds
-from tests.integration.sync.test_hashing import PERSONAL
+from tests.integration.mirror import worlds
+from tests.integration.mirror.test_hashing import PERSONAL
 from tests.unit.docs.test_readme import blocks
 
 TEXT = privacy.DOCUMENT.read_text(encoding="utf-8")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from intra42.verify.audit import purge_parked
-from tests.integration.sync import worlds
-from tests.integration.sync.test_asked import task
-from tests.integration.sync.test_audit import anywhere
-from tests.integration.sync.test_bad_input import spoil
+from tests.integration.mirror import worlds
+from tests.integration.mirror.test_asked import task
+from tests.integration.mirror.test_audit import anywhere
+from tests.integration.mirror.test_bad_input import spoil
 
 BAD = 2**63
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from dev.simulator.clock import DAY
-from tests.integration.sync import worlds
+from tests.integration.mirror import worlds
 
 TABLES = [
     "cursus",

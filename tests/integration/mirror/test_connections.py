@@ -28,7 +28,7 @@ from intra42.settings import parse_request
 from intra42.ui.warehouse import reading
 from intra42.warehouse.statements import read
 from tests.harness import INCREMENTAL, NIGHTLY, Mirror
-from tests.integration.sync import worlds
+from tests.integration.mirror import worlds
 from tests.pooler import pgbouncer, pooler
 
 ROLE = "somebody"

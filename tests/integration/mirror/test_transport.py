@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from intra42.errors import QuotaSpent
-from tests.integration.sync import worlds
+from tests.integration.mirror import worlds
 
 
 def test_an_hour_that_is_spent_gives_the_slot_back_and_the_next_attempt_goes_on(town):

@@ -12,8 +12,8 @@ from intra42.attempt.work import Identity
 from intra42.errors import ConfigError, DataError, DeleteRefused, FatalApiError
 from intra42.verify.purge import purge
 from tests.harness import NIGHTLY
-from tests.integration.sync import worlds
-from tests.integration.sync.test_coming_back import NO_PISCINE, PISCINE, days
+from tests.integration.mirror import worlds
+from tests.integration.mirror.test_coming_back import NO_PISCINE, PISCINE, days
 
 PURGE = {"purge_out_of_scope": True, "allow_mass_delete": True}
 BOOKKEEPING = {"schema_migrations", "settings", "tombstones"}

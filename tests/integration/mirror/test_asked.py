@@ -9,7 +9,7 @@ from intra42.catalog import graph
 from intra42.errors import FilterIgnored, RangeIgnored
 from intra42.store.reading import Reader
 from tests.harness import INCREMENTAL, NIGHTLY
-from tests.integration.sync import worlds
+from tests.integration.mirror import worlds
 
 HERE = 14  # a campus of the region
 

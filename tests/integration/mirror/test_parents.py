@@ -8,7 +8,7 @@ from dev.simulator.clock import DAY
 from intra42.attempt.work import Identity
 from intra42.store.page import derive_from
 from tests.harness import NIGHTLY
-from tests.integration.sync import worlds
+from tests.integration.mirror import worlds
 
 
 def one(mirror, table, row_id, columns="listed"):

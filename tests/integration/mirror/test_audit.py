@@ -6,7 +6,7 @@ import pytest
 
 from dev.simulator.clock import DAY
 from intra42.errors import DeleteRefused
-from tests.integration.sync import worlds
+from tests.integration.mirror import worlds
 
 CHILDREN = {
     "campus_users": 1,

@@ -15,7 +15,7 @@ from intra42.run.connections import from_environment, open_database, settings_of
 from intra42.run.plan import DAGS, INCREMENTAL, NIGHTLY, Does
 from intra42.run.runner import State, run
 from intra42.settings import parse_request
-from tests.integration.sync import worlds
+from tests.integration.mirror import worlds
 
 
 def environment(mirror, **other):

@@ -10,7 +10,7 @@ import pytest
 from dev.simulator import Simulator
 from intra42.verify import refresh
 from tests.harness import INCREMENTAL, NIGHTLY
-from tests.integration.sync import worlds
+from tests.integration.mirror import worlds
 
 COUNTS = "pages, records, inserted, updated, unchanged, deleted, parked"
 

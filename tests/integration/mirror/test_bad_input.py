@@ -9,7 +9,7 @@ import pytest
 
 from intra42.errors import Intra42Error, NotAscending, RangeIgnored
 from tests.harness import NIGHTLY
-from tests.integration.sync import worlds
+from tests.integration.mirror import worlds
 
 
 def parked(mirror):

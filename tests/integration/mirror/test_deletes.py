@@ -7,7 +7,7 @@ import pytest
 from dev.simulator import Simulator
 from intra42.errors import DeleteRefused, IncompleteListing, NoWitness
 from tests.harness import INCREMENTAL, NIGHTLY
-from tests.integration.sync import worlds
+from tests.integration.mirror import worlds
 
 # The audit has the same guard; without it these are about the refresh alone.
 STRICT = {

@@ -14,7 +14,7 @@ import pytest
 from dev.simulator import Simulator
 from intra42.api import flight
 from intra42.errors import QuotaSpent
-from tests.integration.sync import worlds
+from tests.integration.mirror import worlds
 
 USERS = "/v2/cursus/21/users"
 

@@ -13,7 +13,7 @@ from intra42.run.opening import open_run
 from intra42.run.session import attempt
 from intra42.settings import parse_request
 from tests.harness import INCREMENTAL, NIGHTLY
-from tests.integration.sync import worlds
+from tests.integration.mirror import worlds
 from tests.upgrade.schemas import PREVIEW
 
 DAGS = [NIGHTLY, INCREMENTAL]

@@ -9,7 +9,7 @@ import pytest
 from dev.simulator.clock import DAY
 from intra42.errors import FatalApiError
 from tests.harness import INCREMENTAL, NIGHTLY
-from tests.integration.sync import worlds
+from tests.integration.mirror import worlds
 
 BOTH = {"campus_ids": [1, 2]}
 HERE = {"campus_ids": [1]}

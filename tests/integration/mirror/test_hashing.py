@@ -24,7 +24,7 @@ from intra42.errors import ConfigError, SettingsChanged
 from intra42.store import rewriting
 from intra42.warehouse import hashing
 from tests.harness import INCREMENTAL, NIGHTLY, Mirror
-from tests.integration.sync import worlds
+from tests.integration.mirror import worlds
 
 SECRET = "a key of a test that is long enough"
 OTHER = "another key, which came after the first one"

@@ -7,9 +7,9 @@ import pytest
 from dev.simulator.clock import DAY
 from intra42.verify.audit import audit
 from tests.harness import NIGHTLY
-from tests.integration.sync import worlds
-from tests.integration.sync.test_asked import task
-from tests.integration.sync.test_audit import graves, ids
+from tests.integration.mirror import worlds
+from tests.integration.mirror.test_asked import task
+from tests.integration.mirror.test_audit import graves, ids
 
 BAD = 2**63 + 5
 CHILDREN = ("campus_users", "cursus_users", "projects_users", "achievements_users")

@@ -14,7 +14,7 @@ import pytest
 
 from intra42.catalog import graph
 from tests.harness import INCREMENTAL
-from tests.integration.sync import worlds
+from tests.integration.mirror import worlds
 
 ROOT = Path(__file__).resolve().parents[3]
 

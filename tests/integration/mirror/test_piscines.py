@@ -8,7 +8,7 @@ import pytest
 
 from dev.simulator.clock import DAY
 from intra42.errors import DeleteRefused, NotFound
-from tests.integration.sync import worlds
+from tests.integration.mirror import worlds
 
 BOTH = {
     "campus_ids": [1],

@@ -7,9 +7,9 @@ from datetime import timedelta
 import pytest
 
 from tests.harness import NIGHTLY
-from tests.integration.sync import worlds
-from tests.integration.sync.test_checkpoints import Killed, kill_at
-from tests.integration.sync.test_deletes import crowd
+from tests.integration.mirror import worlds
+from tests.integration.mirror.test_checkpoints import Killed, kill_at
+from tests.integration.mirror.test_deletes import crowd
 
 
 def state(mirror):

@@ -10,7 +10,7 @@ import pytest
 from intra42.errors import Intra42Error
 from intra42.settings import parse_request
 from tests.harness import INCREMENTAL, NIGHTLY
-from tests.integration.sync import worlds
+from tests.integration.mirror import worlds
 
 
 def watermarks(mirror, dag_id=None, resource="projects_users"):

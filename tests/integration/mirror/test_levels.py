@@ -12,7 +12,7 @@ from intra42.store.loading import Trust
 from intra42.verify import refresh
 from intra42.warehouse.schema import migrate
 from tests.harness import INCREMENTAL, NIGHTLY
-from tests.integration.sync.test_merge import enrolment, merge, merge_at_once
+from tests.integration.mirror.test_merge import enrolment, merge, merge_at_once
 
 HISTORY = (
     "select previous_level, level, found_by from intra42.cursus_users_levels "

@@ -10,7 +10,7 @@ from intra42.store.lists import store_lists
 from intra42.store.parents import fetch_by_id
 from intra42.store.rows import Cutter
 from tests.harness import NIGHTLY
-from tests.integration.sync import worlds
+from tests.integration.mirror import worlds
 
 PROJECTS = graph.get("projects")
 

@@ -16,9 +16,9 @@ from intra42.catalog import graph
 from intra42.errors import DeleteRefused, FatalApiError, Intra42Error, NoWitness
 from intra42.verify import absence
 from tests.harness import NIGHTLY
-from tests.integration.sync import worlds
-from tests.integration.sync.test_audit import graves, ids
-from tests.integration.sync.test_deletes import by_id, crowd
+from tests.integration.mirror import worlds
+from tests.integration.mirror.test_audit import graves, ids
+from tests.integration.mirror.test_deletes import by_id, crowd
 
 CHILDREN = [resource.name for resource in graph.children_of_users()]
 LINKS = "select project_id, campus_id from intra42.campus_projects order by 1, 2"
