@@ -10,7 +10,7 @@ from airflow.sdk.exceptions import AirflowException, AirflowSkipException
 from intra42.catalog import graph
 from intra42.operators.assets import with_outlets
 from intra42.operators.base import Intra42Operator, identity_of
-from intra42.run.opening import open_run
+from intra42.run.opening import open_run, unreachable
 from intra42.run.plan import refuse_unknown_keys
 from intra42.run.steps import sync
 from intra42.settings import Request
@@ -36,13 +36,9 @@ class Intra42OpenRunOperator(Intra42Operator):
         try:
             open_run(hook.connect, settings, identity_of(context), request)
         except psycopg.OperationalError as error:
-            if error.sqlstate:
-                # The server was reached, and says itself what is wrong.
+            message = unreachable(error, self.intra42_db_conn_id)
+            if message is None:
                 raise
-            message = (
-                f"The warehouse cannot be reached: check host, port, login and database of the "
-                f"Airflow connection {self.intra42_db_conn_id} ({str(error).splitlines()[0]})"
-            )
             raise AirflowException(message) from error
 
 

@@ -19,10 +19,12 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
+import psycopg
+
 from intra42.attempt.work import Identity
 from intra42.errors import FINAL, ConfigError, Intra42Error, QuotaSpent
 from intra42.run.connections import from_environment, open_database, settings_of
-from intra42.run.opening import open_run
+from intra42.run.opening import open_run, unreachable
 from intra42.run.plan import (
     DAGS,
     LOADER,
@@ -35,13 +37,13 @@ from intra42.run.runner import Outcome, red, run
 from intra42.run.session import ApiSettings, attempt
 from intra42.run.steps import take
 from intra42.settings import LOADER_PARAMS, PARAMS, Request, parse_request
-from intra42.warehouse.sessions import Connect
+from intra42.warehouse.sessions import Connect, said
 
 log = logging.getLogger("intra42.run")
 
 VARIABLE = "intra42_config"
 # As the DAGs have it: one more try of what may pass, after a while.
-_TRIES, _PAUSE_S = 2, 20.0
+_TRIES, _PAUSE_S = 2, 20.0  # tries, and seconds between them
 _FORMAT = "%(asctime)s %(levelname)-7s %(message)s"
 
 
@@ -54,6 +56,7 @@ class Run:
     request: Request
     api: ApiSettings
     connect: Connect
+    pause_s: float = _PAUSE_S
 
     def all_steps(self) -> Outcome:
         """Take all steps; say what became of each that is red."""
@@ -75,12 +78,11 @@ class Run:
             try:
                 return self._patiently(step, who, chunks)
             except Exception as error:
-                # What we raise says it all in a sentence.
-                log.error("%s", error, exc_info=None if isinstance(error, Intra42Error) else error)  # noqa: TRY400
+                _tell(error)
                 if isinstance(error, FINAL) or number_of_try == _TRIES:
                     raise
-                log.info("%s: trying again in %.0f s", step.name, _PAUSE_S)
-                time.sleep(_PAUSE_S)
+                log.info("%s: trying again in %.0f s", step.name, self.pause_s)
+                time.sleep(self.pause_s)
         raise AssertionError  # pragma: no cover
 
     def _patiently(self, step: Step, who: Identity, chunks: Sequence[int]) -> Any:
@@ -98,6 +100,21 @@ class Run:
             self.connect, self.api, who, self.request, loader=LOADER, resource=step.resource
         ) as work:
             return take(step, work, chunks)
+
+
+def _tell(error: Exception) -> None:
+    """Log an error: in a sentence where there is one, else with where it came from."""
+    sentence: str | None = str(error)
+    if isinstance(error, psycopg.OperationalError) and not said(error):
+        sentence = unreachable(error, "intra42_db")
+    elif not (
+        isinstance(error, Intra42Error) or (isinstance(error, psycopg.Error) and said(error))
+    ):
+        sentence = None
+    if sentence is None:
+        log.error("%s", error, exc_info=error)
+    else:
+        log.error("%s", sentence)
 
 
 def order(dag_id: str, conf: str | None, environment: Mapping[str, str]) -> Request:
@@ -132,6 +149,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("dag_id", choices=sorted(DAGS))
     parser.add_argument("--conf", help="the params of the run, as a JSON object")
     parser.add_argument("--at", help="what the run is called by, an ISO time; else now")
+    parser.add_argument(
+        "--retry-delay", type=float, default=_PAUSE_S, help="seconds before a second try"
+    )
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format=_FORMAT, stream=sys.stdout)
     try:
@@ -144,6 +164,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             request=order(options.dag_id, options.conf, os.environ),
             api=settings_of(from_environment("intra42_api")),
             connect=partial(open_database, from_environment("intra42_db")),
+            pause_s=options.retry_delay,
         )
     except (ConfigError, ValueError) as error:
         log.error("%s", error)  # noqa: TRY400  # the sentence says it all

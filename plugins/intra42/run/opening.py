@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from contextlib import closing
 
+import psycopg
+
 from intra42.attempt.work import Identity
 from intra42.run.forgetting import forget_unwanted
 from intra42.run.remembered import check, remember
@@ -46,6 +48,17 @@ def open_run(connect: Connect, api: ApiSettings, identity: Identity, request: Re
             remember(connection, names, request, memory)
             connection.execute(read("ledger/open_run"), names)
     log.info("%s", describe(request, api))
+
+
+def unreachable(error: psycopg.OperationalError, name: str) -> str | None:
+    """Return what to do where the connection `name` leads nowhere, None if the server answered."""
+    if error.sqlstate:
+        # The server was reached, and says itself what is wrong.
+        return None
+    return (
+        f"The warehouse cannot be reached: check host, port, login and database of the Airflow "
+        f"connection {name} ({str(error).splitlines()[0]})"
+    )
 
 
 def advance_sequences(connection: Connection, dag_id: str) -> None:

@@ -108,6 +108,15 @@ def test_what_is_missing_or_wrong_is_one_sentence(fresh, other, arguments, said)
     assert "Traceback" not in done.stdout + done.stderr
 
 
+def test_a_warehouse_that_cannot_be_reached_is_one_sentence(fresh):
+    nobody = "postgresql://postgres@127.0.0.1:9/nothing"
+    mirror = fresh(worlds.town, campus_ids=[1])
+    done = alone(mirror, INCREMENTAL, "--retry-delay", "0", AIRFLOW_CONN_INTRA42_DB=nobody)
+    assert done.returncode == 1
+    assert "The warehouse cannot be reached: check host, port" in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+
+
 def test_airflow_is_not_imported():
     code = (
         "import sys, intra42.run.__main__\n"
