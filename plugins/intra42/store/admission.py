@@ -152,7 +152,7 @@ def _store(work: Work, users: list[Seen], memberships: Decoded) -> None:
 
     def step() -> None:
         put(work, graph.get("users"), Decoded(seen=users), Trust.DIRECT)
-        put(work, campus_users, own, Trust.DIRECT)
+        put(work, campus_users, own, Trust.DIRECT, new=True)
         work.execute("jobs/enqueue", resources=queued, users=sorted(entering))
 
     work.commit(step)

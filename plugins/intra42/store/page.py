@@ -24,6 +24,7 @@ def put(
     *,
     doubts: Doubts | None = None,
     before: Doubts | None = None,
+    new: bool = False,
 ) -> None:
     """Store rows, what derives from them and what their lists hold; park what is no row.
 
@@ -36,10 +37,11 @@ def put(
         trust: what they may overwrite.
         doubts: where to note the pairs that lists lack.
         before: pairs that earlier lists lacked; those that these lack, too, are removed.
+        new: whether what follows them came with them, and is counted already.
     """
     work.counts.records += decoded.records
     shown_since = _shown_since(work, resource, decoded.rows, before)
-    store_all(work, resource, decoded.seen, trust)
+    store_all(work, resource, decoded.seen, trust, new=new)
     for answer, rows, inner in _by_answer(resource, decoded):
         lacking = store_lists(work, resource, rows, inner, answer, doubts)
         for link in resource.links if before else ():
@@ -80,7 +82,9 @@ def store(
     store_all(work, resource, [(row, answer) for row in rows], trust)
 
 
-def store_all(work: Work, resource: Resource, seen: Sequence[Seen], trust: Trust) -> None:
+def store_all(
+    work: Work, resource: Resource, seen: Sequence[Seen], trust: Trust, *, new: bool = False
+) -> None:
     """Merge rows and recompute the columns that other tables derive from them."""
     merged = load_all(work, resource, seen, trust)
     if resource.followed_by is None or not merged:
@@ -88,10 +92,13 @@ def store_all(work: Work, resource: Resource, seen: Sequence[Seen], trust: Trust
     owner = resource.column_names.index(resource.followed_by)
     kept = set(merged)
     ids = sorted({row.values[owner] for row, _answer in seen if row.id in kept})
-    derive_from(work, resource.name, ids, max((a for _row, a in seen), key=lambda a: a.seq))
+    latest = max((a for _row, a in seen), key=lambda a: a.seq)
+    derive_from(work, resource.name, ids, latest, counted=not new)
 
 
-def derive_from(work: Work, name: str, ids: list[int] | None, answer: Answer | None) -> int:
+def derive_from(
+    work: Work, name: str, ids: list[int] | None, answer: Answer | None, *, counted: bool = True
+) -> int:
     """Recompute what derives from the table `name` for these owners, or for all where None.
 
     Runs inside the caller's transaction; counts the rows that changed, and returns how many.
@@ -103,6 +110,6 @@ def derive_from(work: Work, name: str, ids: list[int] | None, answer: Answer | N
         all_cursus_ids=list(work.request.mirrored_cursus("all_cursus_ids")),
         listed_by_campus=list(graph.listed_by_campus()),
     )
-    for other, rows in followed:
+    for other, rows in followed if counted else ():
         work.counts.followed(other, rows)
     return sum(rows for _other, rows in followed)
