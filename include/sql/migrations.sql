@@ -71,7 +71,12 @@ select
 from shown as s
 left join intra42.verifications as v on v.resource = s.resource and v.id = s.id
 where greatest(s._seq, v.seq) > 0;
-
+comment on view intra42.checks is
+  'When a row was last seen to be as the mirror has it, changed or not.';
+comment on column intra42.checks.resource is 'The table.';
+comment on column intra42.checks.id is 'The row''s id.';
+comment on column intra42.checks.checked_at is 'The API''s clock when it last showed the row so.';
+comment on column intra42.checks.seq is 'The number of the request that showed it.'
 
 -- name: shown
 -- The rows of one table for the view `checks`.
