@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from graphlib import CycleError, TopologicalSorter
 
-from intra42.catalog.model import Resource
+from intra42.catalog.model import Entrants, Resource, Strangers
 from intra42.catalog.resources import RESOURCES
 from intra42.errors import CatalogError
 
@@ -79,6 +79,16 @@ def tables() -> tuple[str, ...]:
 def people() -> Resource:
     """Return the table of the people whom scope is about."""
     return next(resource for resource in RESOURCES if resource.people)
+
+
+def homes() -> Resource:
+    """Return the table that says on which campus people live, and so who enters."""
+    return next(r for r in RESOURCES if r.entrants is Entrants.WITH_THEM)
+
+
+def enrolments() -> Resource:
+    """Return the table whose rows say in which cursus people are."""
+    return next(r for r in RESOURCES if r.strangers is Strangers.ENROLLED)
 
 
 def nesting_people() -> tuple[Resource, ...]:

@@ -13,7 +13,7 @@ from intra42.api.page import Page
 from intra42.api.pagination import keyset
 from intra42.attempt.work import Work, chunked
 from intra42.catalog import graph
-from intra42.catalog.model import Entrants, Resource
+from intra42.catalog.model import Resource
 from intra42.store.decode import Bad, Decoded, Seen, decode
 from intra42.store.loading import Trust, existing
 from intra42.store.page import put
@@ -62,7 +62,7 @@ def admit(
     for again. Whoever is `returning` was in the mirror before, and who is in stays in, whatever
     they have become. `known` has the users' own records, where an answer has just shown them.
     """
-    wanted = set(ids) - existing(work, "users", ids)
+    wanted = set(ids) - existing(work, graph.people().name, ids)
     if remember and wanted and work.client.last_date:
         since = work.client.last_date - _REMEMBERED
         rows = work.fetch("scope/outsiders", ids=sorted(wanted), since=since)
@@ -98,7 +98,7 @@ def _admit(
     memberships = Decoded()
     chosen = set(wanted)
     if work.config.campus_ids:
-        memberships = collect(work, "campus_users", "filter[user_id]", chosen)
+        memberships = collect(work, graph.homes(), chosen)
         if check:
             check(_campuses(memberships))
         if not returning:
@@ -120,8 +120,8 @@ def _admit(
 
 def _ask_for(work: Work, chosen: set[int], *, returning: bool) -> list[Seen]:
     """Return the users' own records; park those in scope that cannot be stored."""
-    users = graph.get("users")
-    found = collect(work, "users", "filter[id]", chosen)
+    users = graph.people()
+    found = collect(work, users, chosen)
     own = [
         (item, answer)
         for item, answer in found.bad
@@ -134,37 +134,36 @@ def _ask_for(work: Work, chosen: set[int], *, returning: bool) -> list[Seen]:
 
 def _store(work: Work, users: list[Seen], memberships: Decoded) -> None:
     """Store users who enter with their memberships, and queue the rest of their history."""
-    campus_users = graph.get("campus_users")
-    position = campus_users.column_names.index("user_id")
-    owner = Cutter(campus_users)
+    homes = graph.homes()
+    position = homes.column_names.index("user_id")
+    owner = Cutter(homes)
     entering = {row.id for row, _answer in users}
     # The memberships of users who stay outside came with them.
     own = Decoded(
         seen=[(row, a) for row, a in memberships.seen if row.values[position] in entering],
         bad=[(i, a) for i, a in memberships.bad if owner.read(i.record, "user_id") in entering],
     )
-    resolve(work, campus_users, own)
+    resolve(work, homes, own)
     queued = [
         resource.name
         for resource in graph.children_of_users()
-        if resource.entrants is not Entrants.WITH_THEM or not memberships.pages
+        if resource is not homes or not work.config.campus_ids
     ]
 
     def step() -> None:
-        put(work, graph.get("users"), Decoded(seen=users), Trust.DIRECT)
-        put(work, campus_users, own, Trust.DIRECT, new=True)
+        put(work, graph.people(), Decoded(seen=users), Trust.DIRECT)
+        put(work, homes, own, Trust.DIRECT, new=True)
         work.execute("jobs/enqueue", resources=queued, users=sorted(entering))
 
     work.commit(step)
     log.info("%d users entered the scope: their whole history will be read", len(entering))
 
 
-def collect(work: Work, name: str, key: str, ids: Iterable[int], **filters: str) -> Decoded:
-    """Read all rows of `ids`, a hundred a question, without storing them.
+def collect(work: Work, resource: Resource, ids: Iterable[int], **filters: str) -> Decoded:
+    """Read all rows of these users, a hundred a question, without storing them.
 
     Meant for a few hundred users and their few rows of a light table. The records are counted.
     """
-    resource = graph.get(name)
     cutter = Cutter(resource, work.request.mirrored_cursus("cursus_ids"))
     path = resource.by_id or resource.endpoint
     questions = iter(
@@ -173,7 +172,7 @@ def collect(work: Work, name: str, key: str, ids: Iterable[int], **filters: str)
                 keyset(
                     work.client,
                     path,
-                    {key: ",".join(map(str, chunk)), **filters},
+                    {str(resource.user_key): ",".join(map(str, chunk)), **filters},
                     page_size=CHUNK,
                     sortable=resource.sortable,
                 )
@@ -193,7 +192,7 @@ def collect(work: Work, name: str, key: str, ids: Iterable[int], **filters: str)
 
 def _at_home(memberships: Decoded, campus_ids: frozenset[int]) -> set[int]:
     """Return the users whose primary campus (highest id if several) is one of `campus_ids`."""
-    names = graph.get("campus_users").column_names
+    names = graph.homes().column_names
     user, campus, primary = (names.index(n) for n in ("user_id", "campus_id", "is_primary"))
     home: dict[int, tuple[int, int]] = {}
     for row in memberships.rows:
@@ -205,7 +204,7 @@ def _at_home(memberships: Decoded, campus_ids: frozenset[int]) -> set[int]:
 
 def _campuses(memberships: Decoded) -> Homes:
     """Return all campuses that users are members of, primary or not."""
-    names = graph.get("campus_users").column_names
+    names = graph.homes().column_names
     user, campus = names.index("user_id"), names.index("campus_id")
     found: dict[int, set[int]] = {}
     for row in memberships.rows:
@@ -214,13 +213,13 @@ def _campuses(memberships: Decoded) -> Homes:
 
 
 def _enrolled(work: Work, users: set[int]) -> set[int]:
-    resource: Resource = graph.get("cursus_users")
+    resource = graph.enrolments()
     ours = work.config.all_cursus_ids
     position = resource.column_names.index("user_id")
     cursus = resource.column_names.index("cursus_id")
-    filters = {"filter[cursus_id]": ",".join(map(str, sorted(ours)))}
+    filters = {str(resource.cursus_filter): ",".join(map(str, sorted(ours)))}
     return {
         row.values[position]
-        for row in collect(work, resource.name, "filter[user_id]", users, **filters).rows
+        for row in collect(work, resource, users, **filters).rows
         if row.values[cursus] in ours and looks_like_a_student(row.record)
     }

@@ -20,14 +20,13 @@ Bad = tuple[Unfit, Answer]  # a record that is none, and the answer that showed 
 class Decoded:
     """What the records of some pages became, each with the answer that showed it.
 
-    `inner` is what came inside the records of `seen`; `records` is how many the `pages` had.
+    `inner` is what came inside the records of `seen`; `records` is how many the pages had.
     """
 
     seen: list[Seen] = field(default_factory=list)
     bad: list[Bad] = field(default_factory=list)
     inner: list[tuple[Inner, Answer]] = field(default_factory=list)
     records: int = 0
-    pages: int = 0
 
     @property
     def rows(self) -> list[Row]:
@@ -48,7 +47,6 @@ def decode(
     found = Decoded()
     for page in pages:
         rows, unfit = cut_all(cutter, page.records)
-        found.pages += 1
         found.records += len(page.records)
         found.seen += [(row, page.answer) for row in rows]
         found.bad += [(item, page.answer) for item in unfit]

@@ -63,7 +63,7 @@ class Nested:
 
     def _store(self, page: Page, ids: Collection[int]) -> set[int]:
         """Store whom a page shows; return who that is: all, where a record does not say."""
-        rows = store_nested(self._work, page, existing(self._work, "users", ids))
+        rows = store_nested(self._work, page, existing(self._work, graph.people().name, ids))
         self.found |= {row.id: (row, page.answer) for row in rows}
         named = [_id_of(record) for record in page.records]
         return set(ids) if None in named else {number for number in named if number is not None}
@@ -108,13 +108,13 @@ def try_to_erase(work: Work, troubles: Troubles) -> None:
 
 def _let_back(work: Work) -> None:
     """Let accounts in again that any place shows; they bring their whole history."""
-    back = absence.lately_buried(work, graph.get("users"))
+    back = absence.lately_buried(work, graph.people())
     for chunk in chunked(back, _AT_ONCE):
         left = set(chunk)
-        shown = admission.collect(work, "users", "filter[id]", left)
+        shown = admission.collect(work, graph.people(), left)
         found = {row.id: (row, answer) for row, answer in shown.seen}
         bad = Decoded(bad=[(item, answer) for item, answer in shown.bad if item.id in left])
-        work.commit(lambda bad=bad: put(work, graph.get("users"), bad, Trust.DIRECT))  # type: ignore[misc]
+        work.commit(lambda bad=bad: put(work, graph.people(), bad, Trust.DIRECT))  # type: ignore[misc]
         for place in (Nested(work, resource) for resource in graph.nesting_people()):
             left -= found.keys()
             if left:
@@ -141,7 +141,7 @@ def _erase_vanished(work: Work) -> None:
     # The sync of users has looked for them by id and in their enrolments.
     left = absence.look(work, others[-1], first)
     first = {user: seq for user, seq in first.items() if user in left}
-    places: list[absence.Place] = [absence.Rows(Reader(work, graph.get("users"))), *others]
+    places: list[absence.Place] = [absence.Rows(Reader(work, graph.people())), *others]
     gone = absence.confirm(work, places, first) if first else {}
     if gone:
         _erase(work, gone, first)
@@ -162,7 +162,7 @@ def _erase(work: Work, gone: Mapping[int, Answer], first: Mapping[int, int]) -> 
     )
 
     def step() -> list[int]:
-        work.wait_for("absence/lock", resource="users")
+        work.wait_for("absence/lock", resource=graph.people().name)
         _guard(work, len(gone), proof)
         _hold(work, sorted(gone))
         users = sorted(gone.keys() - _seen_since(work, {user: first[user] for user in gone}))
@@ -187,7 +187,7 @@ def _seen_since(work: Work, first: Mapping[int, int]) -> set[int]:
 
     Rows that only hold an account's id outlive it: memberships are shown of hidden accounts, too.
     """
-    seen = seen_since(work, "users", first)
+    seen = seen_since(work, graph.people().name, first)
     for resource in graph.nesting_people():
         seen |= seen_since(work, resource.name, first, owner="user_id")
     return seen

@@ -108,7 +108,7 @@ def _guard(work: Work, outside: _Outside) -> None:
         return
     config = work.request.standing
     for what, doomed, total in (
-        ("users", len(outside.users), outside.all_users),
+        (graph.people().name, len(outside.users), outside.all_users),
         *((f"rows of {n}", len(ids), outside.all_rows[n]) for n, ids in outside.rows.items()),
     ):
         allowed = max(config.max_delete_rows, config.max_delete_share * total)

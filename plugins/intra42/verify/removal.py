@@ -46,7 +46,7 @@ def remove_users(work: Work, users: Sequence[int], why: Removal) -> None:
     for resource in reversed(graph.children_of_users()):
         remove_rows(work, resource, "user_id", users, why)
     deleted = work.execute("erasure/remove_users", **_values(work, users, why))
-    work.counts.changed("users", deleted=deleted)
+    work.counts.changed(graph.people().name, deleted=deleted)
 
 
 def remove_rows(work: Work, resource: Resource, key: str, ids: Sequence[int], why: Removal) -> None:

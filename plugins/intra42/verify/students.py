@@ -51,7 +51,7 @@ class _Listing:
     """The students of one cursus as the API lists them, read from where the last night stopped."""
 
     def __init__(self, work: Work, cursus_id: int) -> None:
-        resource = graph.get("users")
+        resource = graph.people()
         self._work = work
         self._cursus_id = cursus_id
         self._campuses = sorted(work.config.campus_ids) or None
@@ -104,7 +104,7 @@ class _Listing:
         work = self._work
         work.log_page(page)
         shown = ids_of(page)
-        known = existing(work, "users", shown)
+        known = existing(work, graph.people().name, shown)
         parked = work.fetch("parked/users", ids=list(map(str, shown - known)))
         missing = shown - known - {row[0] for row in parked}
         records = [record for record in page.records if record_id(record) in missing]
