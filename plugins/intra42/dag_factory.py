@@ -23,6 +23,7 @@ from intra42.operators import (
     Intra42SyncOperator,
 )
 from intra42.run.plan import INCREMENTAL, NIGHTLY, Does, Step, steps
+from intra42.settings import LOADER_PARAMS
 
 __all__ = ["INCREMENTAL", "NIGHTLY", "build_dag"]
 
@@ -93,10 +94,6 @@ _PARAMS = {
         title="Allow a mass delete",
         description="Delete what is gone even if it is more than the guard allows.",
     ),
-}
-
-# Of the DAG that loads, audits and erases.
-_LOADER_PARAMS = {
     "purge_out_of_scope": _param(
         default=False,
         type="boolean",
@@ -181,7 +178,8 @@ def build_dag(
         _add(steps(loads=reference))
     # A Param remembers what it last resolved, so no two DAGs may share one. Last, because each
     # task above would copy all of them, and every process of a task parses this file anew.
-    dag.params.update(deepcopy({**_PARAMS, **(_LOADER_PARAMS if reference else {})}))
+    unused = frozenset() if reference else LOADER_PARAMS
+    dag.params.update(deepcopy({name: _PARAMS[name] for name in _PARAMS if name not in unused}))
     return dag
 
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from airflow.sdk.exceptions import AirflowSkipException
-
-from intra42.operators.base import Intra42Operator
+from intra42.operators.base import Intra42Operator, skip_if_idle
+from intra42.run.plan import Does
 from intra42.settings import Request
 from intra42.verify import audit
 
@@ -23,9 +22,7 @@ class Intra42AuditOperator(Intra42Operator):
         Raises:
             AirflowSkipException: the run reads an explicit window and verifies nothing.
         """
-        if request.window:
-            message = "an explicit window verifies and deletes nothing"
-            raise AirflowSkipException(message)
+        skip_if_idle(Does.AUDIT, request)
         with self.work(context, request, "audit") as work:
             audit.verify(work)
             return work.outcome()

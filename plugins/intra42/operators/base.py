@@ -13,7 +13,11 @@ from typing import TYPE_CHECKING, Any, Self
 import psycopg
 from airflow.providers.standard.triggers.temporal import TimeDeltaTrigger
 from airflow.sdk import BaseOperator, Variable
-from airflow.sdk.exceptions import AirflowException, AirflowFailException
+from airflow.sdk.exceptions import (
+    AirflowException,
+    AirflowFailException,
+    AirflowSkipException,
+)
 from airflow.sdk.log import mask_secret
 
 from intra42.attempt.work import Identity, Work
@@ -29,7 +33,7 @@ from intra42.errors import (
 from intra42.hooks import Intra42Hook
 from intra42.operators import lineage, metrics
 from intra42.operators.assets import asset, is_ours
-from intra42.run.plan import refuse_unknown_tables
+from intra42.run.plan import Does, refuse_unknown_tables, why_skipped
 from intra42.run.session import attempt
 from intra42.settings import Request, Window, parse_request
 from intra42.warehouse.sessions import said
@@ -167,6 +171,17 @@ class Intra42Operator(BaseOperator):
                 raise
             context["ti"].xcom_push(FAILURE, str(error)[:_LONGEST_REASON])
             raise error.with_traceback(None) from None
+
+
+def skip_if_idle(does: Does, request: Request, resource: str = "") -> None:
+    """Skip a task that the run has no use for.
+
+    Raises:
+        AirflowSkipException: with the reason.
+    """
+    reason = why_skipped(does, request, resource)
+    if reason:
+        raise AirflowSkipException(reason)
 
 
 def identity_of(context: Context) -> Identity:

@@ -8,14 +8,13 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk.exceptions import AirflowSkipException
-
 from intra42.attempt.work import Work
 from intra42.attempt.written import Written, written
 from intra42.catalog import graph
 from intra42.operators import metrics
 from intra42.operators.assets import with_outlets
-from intra42.operators.base import Intra42Operator
+from intra42.operators.base import Intra42Operator, skip_if_idle
+from intra42.run.plan import Does
 from intra42.run.steps import plan_refresh
 from intra42.settings import Request
 from intra42.verify import refresh
@@ -39,9 +38,8 @@ class Intra42PlanRefreshOperator(Intra42Operator):
         with self.work(context, request, graph.refetched().name) as work:
             chunks = plan_refresh(work)
         # A task that is skipped tells nobody what it wrote.
-        if request.window and not work.counts.tables:
-            message = "an explicit window refreshes and deletes nothing"
-            raise AirflowSkipException(message)
+        if not work.counts.tables:
+            skip_if_idle(Does.DELETE, request)
         return chunks
 
     def changed(self, work: Work) -> Written | None:
@@ -97,9 +95,7 @@ class Intra42DeleteMissingOperator(Intra42Operator):
         Raises:
             AirflowSkipException: the run reads an explicit window and deletes nothing.
         """
-        if request.window:
-            message = "an explicit window refreshes and deletes nothing"
-            raise AirflowSkipException(message)
+        skip_if_idle(Does.DELETE, request)
         with self.work(context, request, graph.refetched().name) as work:
             refresh.delete_missing(work)
             return work.outcome()

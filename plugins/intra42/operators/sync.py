@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import psycopg
-from airflow.sdk.exceptions import AirflowException, AirflowSkipException
+from airflow.sdk.exceptions import AirflowException
 
 from intra42.catalog import graph
 from intra42.operators.assets import with_outlets
-from intra42.operators.base import Intra42Operator, identity_of
+from intra42.operators.base import Intra42Operator, identity_of, skip_if_idle
 from intra42.run.opening import open_run, unreachable
-from intra42.run.plan import refuse_unknown_keys
+from intra42.run.plan import Does, refuse_unknown_keys
 from intra42.run.steps import sync
 from intra42.settings import Request
 
@@ -65,9 +65,7 @@ class Intra42SyncOperator(Intra42Operator):
             AirflowSkipException: the run reads an explicit window, which has no reference rows.
         """
         resource = graph.read_with(self.resource)
-        if request.window and resource.group == "reference":
-            message = "an explicit window reads the primary tables only"
-            raise AirflowSkipException(message)
+        skip_if_idle(Does.SYNC, request, resource.name)
         with self.work(context, request, resource.name) as work:
             sync(work, resource)
             return work.outcome()

@@ -20,6 +20,13 @@ from functools import partial
 from typing import Any
 
 import psycopg
+from tenacity import (
+    Retrying,
+    retry_if_exception_type,
+    retry_if_not_exception_type,
+    stop_after_attempt,
+    wait_fixed,
+)
 
 from intra42.attempt.work import Identity
 from intra42.errors import FINAL, ConfigError, Intra42Error, QuotaSpent
@@ -67,23 +74,32 @@ class Run:
 
     def perform(self, step: Step, number: int, chunks: Sequence[int]) -> Any:
         """Take a step; wait for the quota where it is spent, try once more what may pass."""
-        for number_of_try in range(1, _TRIES + 1):
+        tries = Retrying(
+            retry=retry_if_exception_type(Exception) & retry_if_not_exception_type(FINAL),
+            stop=stop_after_attempt(_TRIES),
+            wait=wait_fixed(self.pause_s),
+            before_sleep=lambda _state: log.info(
+                "%s: trying again in %.0f s", step.name, self.pause_s
+            ),
+            reraise=True,
+        )
+
+        def once() -> Any:
             who = Identity(
                 dag_id=self.dag_id,
                 run_id=self.run_id,
                 task_id=step.name,
                 map_index=number,
-                try_number=number_of_try,
+                try_number=tries.statistics["attempt_number"],
             )
             try:
                 return self._patiently(step, who, chunks)
             except Exception as error:
-                _tell(error)
-                if isinstance(error, FINAL) or number_of_try == _TRIES:
-                    raise
-                log.info("%s: trying again in %.0f s", step.name, self.pause_s)
-                time.sleep(self.pause_s)
-        raise AssertionError  # pragma: no cover
+                sentence = _sentence(error)
+                log.error("%s", sentence or error, exc_info=None if sentence else error)  # noqa: TRY400
+                raise
+
+        return tries(once)
 
     def _patiently(self, step: Step, who: Identity, chunks: Sequence[int]) -> Any:
         while True:
@@ -102,19 +118,14 @@ class Run:
             return take(step, work, chunks)
 
 
-def _tell(error: Exception) -> None:
-    """Log an error: in a sentence where there is one, else with where it came from."""
-    sentence: str | None = str(error)
-    if isinstance(error, psycopg.OperationalError) and not said(error):
-        sentence = unreachable(error, "intra42_db")
-    elif not (
-        isinstance(error, Intra42Error) or (isinstance(error, psycopg.Error) and said(error))
-    ):
-        sentence = None
-    if sentence is None:
-        log.error("%s", error, exc_info=error)
-    else:
-        log.error("%s", sentence)
+def _sentence(error: Exception) -> str | None:
+    """Return the sentence that says all of an error, None where only its origin may."""
+    told = isinstance(error, psycopg.Error) and said(error)
+    if told or isinstance(error, Intra42Error):
+        return str(error)
+    if isinstance(error, psycopg.OperationalError):
+        return unreachable(error, "intra42_db")
+    return None
 
 
 def order(dag_id: str, conf: str | None, environment: Mapping[str, str]) -> Request:

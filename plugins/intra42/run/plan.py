@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from graphlib import TopologicalSorter
 from types import MappingProxyType
 
 from intra42.catalog import graph
-from intra42.catalog.model import Resource
 from intra42.errors import ConfigError
 from intra42.settings import Request
 
@@ -103,8 +103,8 @@ def _tables(opened: Step, *, loads: bool) -> list[Step]:
 
     So a table that fails stops only those that need it, whatever their group.
     """
-    resources = {r.name: r for r in (*(graph.of_group("reference") if loads else ()),)}
-    resources |= {r.name: r for r in graph.of_group("primary")}
+    chosen = graph.read_for_themselves() if loads else graph.of_group("primary")
+    resources = {resource.name: resource for resource in chosen}
     edges = graph.edges(resources.values())
     names = {name: f"{resource.group}.{name}" for name, resource in resources.items()}
     return [
@@ -115,17 +115,8 @@ def _tables(opened: Step, *, loads: bool) -> list[Step]:
             resource=name,
             after=tuple(names[parent] for parent in sorted(edges[name])) or (opened.name,),
         )
-        for name in _parents_first(edges)
+        for name in TopologicalSorter(edges).static_order()
     ]
-
-
-def _parents_first(edges: Mapping[str, frozenset[str]]) -> list[str]:
-    done: list[str] = []
-    while len(done) < len(edges):
-        done += [
-            name for name, parents in edges.items() if name not in done and parents <= set(done)
-        ]
-    return done
 
 
 def _settled(name: str, what: str, after: list[str]) -> Step:
@@ -164,24 +155,20 @@ DAGS: Mapping[str, tuple[Step, ...]] = MappingProxyType(
 )
 
 
-def why_skipped(step: Step, request: Request) -> str | None:
+def why_skipped(does: Does, request: Request, resource: str = "") -> str | None:
     """Return why a run has no use for a step, None if it has.
 
     The plan of an explicit window still reads the histories of those who entered late.
     """
     if not request.window:
         return None
-    if step.does is Does.SYNC and _resource(step).group == "reference":
+    if does is Does.SYNC and graph.read_with(resource).group == "reference":
         return "an explicit window reads the primary tables only"
-    if step.does is Does.AUDIT:
+    if does is Does.AUDIT:
         return "an explicit window verifies and deletes nothing"
-    if step.does in {Does.REFETCH, Does.DELETE}:
+    if does in {Does.REFETCH, Does.DELETE}:
         return "an explicit window refreshes and deletes nothing"
     return None
-
-
-def _resource(step: Step) -> Resource:
-    return graph.read_with(step.resource)
 
 
 def refuse_unknown_tables(request: Request) -> None:

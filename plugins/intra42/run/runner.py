@@ -53,34 +53,41 @@ def run(
     outcome = Outcome()
     chunks: Sequence[Sequence[int]] = ()
     for step in plan:
-        before = [outcome.states[name] for name in step.after]
-        state = _state_before(step, before)
-        if state is None and (why_skipped(step, request) or _is_idle(step, chunks)):
+        state = _state_without(step, [outcome.states[name] for name in step.after])
+        if state is None and why_skipped(step.does, request, step.resource):
             state = State.SKIPPED
         if state is None:
-            parts = list(enumerate(chunks)) if step.does is Does.REFETCH else [(-1, ())]
-            state = State.SUCCESS
-            for number, part in parts if step.does is not Does.NOTHING else ():
-                try:
-                    found = perform(step, number, part)
-                except fails as error:
-                    outcome.errors.append(error)
-                    state = State.FAILED
-                else:
-                    chunks = found if step.does is Does.PLAN else chunks
+            found, errors = _take(step, chunks, perform, fails)
+            outcome.errors += errors
+            state = State.FAILED if errors else State.SUCCESS if found else State.SKIPPED
+            if step.does is Does.PLAN and not errors:
+                [chunks] = found
         outcome.states[step.name] = state
     return outcome
 
 
-def _state_before(step: Step, before: Sequence[State]) -> State | None:
+def _take(
+    step: Step,
+    chunks: Sequence[Sequence[int]],
+    perform: Callable[[Step, int, Sequence[int]], Any],
+    fails: tuple[type[Exception], ...],
+) -> tuple[list[Any], list[Exception]]:
+    """Take a step, a refetch once for each of `chunks`; return what came of it, and the errors."""
+    found: list[Any] = []
+    errors: list[Exception] = []
+    for number, part in enumerate(chunks) if step.does is Does.REFETCH else [(-1, ())]:
+        try:
+            found.append(None if step.does is Does.NOTHING else perform(step, number, part))
+        except fails as error:
+            errors.append(error)
+    return found, errors
+
+
+def _state_without(step: Step, before: Sequence[State]) -> State | None:
     """Return what the steps before it make of a step, None if it has its turn."""
     if step.settles:
         return None if State.SUCCESS in before else State.UPSTREAM_FAILED
     return None if _RED.isdisjoint(before) else State.UPSTREAM_FAILED
-
-
-def _is_idle(step: Step, chunks: Sequence[Sequence[int]]) -> bool:
-    return step.does is Does.REFETCH and not chunks
 
 
 def red(states: Mapping[str, State]) -> list[str]:

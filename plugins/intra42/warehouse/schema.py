@@ -1,4 +1,4 @@
-"""Create and upgrade the schema `intra42`, and compare it with the catalogue."""
+"""Create and upgrade the schema `intra42`."""
 
 from __future__ import annotations
 
@@ -40,11 +40,10 @@ _PREVIEW = ("0001_api", "0019_shorter_silence")
 def migrate(connection: Connection) -> list[str]:
     """Apply what is missing of `include/sql`: the schema, functions and views; return the names.
 
-    A file of `schema/` is applied once. `functions/`, `views.sql` and what follows from
-    the catalogue, the view `checks` and comments, say how things are: they are applied again when
-    their text has changed. Safe when several runs
-    start at once: they take turns. Each file is one transaction, so a failure leaves the schema at
-    the last complete one.
+    A file of `schema/` is applied once. `functions/`, `views.sql` and what follows from the
+    catalogue, the view `checks` and comments, say how things are: they are applied again when their
+    text has changed. Safe when several runs start at once: they take turns. Each file is one
+    transaction, so a failure leaves the schema at the last complete one.
 
     Raises:
         CatalogError: the server, or the schema it has, is too old.
