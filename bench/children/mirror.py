@@ -25,7 +25,7 @@ from intra42.run.session import ApiSettings, attempt
 from intra42.settings import parse_request
 from intra42.store.decode import cut_all
 from intra42.store.loading import Trust
-from intra42.store.page import store
+from intra42.store.page import store_all
 from intra42.store.rows import Cutter, Row
 
 DAG = "intra42_nightly"
@@ -121,8 +121,9 @@ def batches(
     """Yield steps that store `size` rows in a transaction, as the answer to a request each."""
     for number, batch in enumerate(chunked(rows, size)):
         page = answer(first_seq + number)
-        yield lambda batch=batch, page=page: work.commit(  # type: ignore[misc]
-            lambda: store(work, resource, batch, page, trust)
+        seen = [(row, page) for row in batch]
+        yield lambda seen=seen: work.commit(  # type: ignore[misc]
+            lambda: store_all(work, resource, seen, trust)
         )
 
 

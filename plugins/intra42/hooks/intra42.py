@@ -18,7 +18,7 @@ from intra42.api.client import IntraClient
 from intra42.api.limiter import PostgresLimiter
 from intra42.api.pagination import Page, keyset
 from intra42.errors import ConfigError, Intra42Error
-from intra42.run.connections import extra_of, settings_of
+from intra42.run.connections import NOT_TAKEN, extra_of, not_taken, settings_of
 from intra42.run.session import ApiSettings
 from intra42.warehouse.schema import migrate
 from intra42.warehouse.sessions import opened
@@ -169,12 +169,8 @@ def open_warehouse(name: str, hook: Callable[[], PostgresHook]) -> psycopg.Conne
             "the warehouse database"
         )
         raise ConfigError(message) from error
-    except (psycopg.ProgrammingError, AttributeError, TypeError, ValueError) as error:
-        message = (
-            f"The Airflow connection {name}: its extra has what psycopg does not take "
-            f"({' '.join(str(error).split())})"
-        )
-        raise ConfigError(message) from error
+    except NOT_TAKEN as error:
+        raise not_taken(name, error) from error
     if not isinstance(connection, psycopg.Connection):
         message = "psycopg 3 is not installed: install requirements.txt of this package"
         raise ConfigError(message)

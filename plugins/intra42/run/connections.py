@@ -19,6 +19,8 @@ from intra42.run.session import ApiSettings
 
 DEFAULT_BASE_URL = "https://api.intra.42.fr"
 _PORTS = {"http": 80, "https": 443}
+# What the driver, or Airflow's hook before it, makes of an extra that it does not take.
+NOT_TAKEN = (psycopg.ProgrammingError, AttributeError, TypeError, ValueError)
 # What Airflow's hook of PostgreSQL takes for itself and does not pass to the driver.
 _OF_AIRFLOW = frozenset(
     {"cursor", "iam", "redshift", "sqlalchemy_scheme", "enable_log_db_messages"}
@@ -120,6 +122,14 @@ def _from_uri(name: str, text: str) -> Known:
     )
 
 
+def not_taken(name: str, error: Exception) -> ConfigError:
+    """Return what to raise where the driver does not take the connection `name`."""
+    reason = " ".join(str(error).split())
+    return ConfigError(
+        f"The Airflow connection {name}: its extra has what psycopg does not take ({reason})"
+    )
+
+
 def open_database(login: Login) -> psycopg.Connection[Any]:
     """Open the warehouse that a connection of type postgres leads to.
 
@@ -137,12 +147,8 @@ def open_database(login: Login) -> psycopg.Connection[Any]:
             dbname=login.schema,
             **{key: value for key, value in extra.items() if key not in _OF_AIRFLOW},
         )
-    except (psycopg.ProgrammingError, TypeError, ValueError) as error:
-        message = (
-            f"The connection {login.conn_id}: its extra has what psycopg does not take "
-            f"({' '.join(str(error).split())})"
-        )
-        raise ConfigError(message) from error
+    except NOT_TAKEN as error:
+        raise not_taken(str(login.conn_id), error) from error
 
 
 def settings_of(connection: Login) -> ApiSettings:

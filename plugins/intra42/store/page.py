@@ -44,9 +44,10 @@ def put(
     store_all(work, resource, decoded.seen, trust, new=new)
     for answer, rows, inner in _by_answer(resource, decoded):
         lacking = store_lists(work, resource, rows, inner, answer, doubts)
-        for link in resource.links if before else ():
-            twice = lacking.get(link.table, set()) & (before or Doubts()).pairs[link.table]
-            remove_links(work, link, [p for p in twice if p[0] not in shown_since], answer)
+        if before is not None:
+            for link in resource.links:
+                twice = lacking.get(link.table, set()) & before.pairs[link.table]
+                remove_links(work, link, [p for p in twice if p[0] not in shown_since], answer)
     for item, answer in decoded.bad:
         park(work, resource, [item], answer)
 
@@ -73,13 +74,6 @@ def _shown_since(
         return set()
     first = {row.id: before.since[row.id] for row in rows if row.id in before.since}
     return seen_since(work, resource.name, first)
-
-
-def store(
-    work: Work, resource: Resource, rows: Sequence[Row], answer: Answer, trust: Trust
-) -> None:
-    """Merge the rows of one answer; see `store_all`."""
-    store_all(work, resource, [(row, answer) for row in rows], trust)
 
 
 def store_all(

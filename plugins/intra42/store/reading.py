@@ -78,8 +78,9 @@ class Reader:
         self._leave_out_other_cursus(found)
         ours = found.ids
         self._leave_out_strangers(pages, found)
-        self.foreign = ours - found.ids if self.resource.has_user else set()
-        outside = sorted(shown - found.ids - self._entered)
+        kept = found.ids
+        self.foreign = ours - kept if self.resource.has_user else set()
+        outside = sorted(shown - kept - self._entered)
         resolve(self.work, self.resource, found)
 
         def step() -> None:

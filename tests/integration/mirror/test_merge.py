@@ -13,7 +13,7 @@ from intra42.api.model import Answer
 from intra42.attempt.work import Identity
 from intra42.catalog import graph
 from intra42.store.loading import Trust
-from intra42.store.page import store
+from intra42.store.page import store_all
 from intra42.store.reading import lock
 from intra42.store.rows import Cutter
 from intra42.verify import absence
@@ -35,6 +35,11 @@ def seen(seq, records=()):
         elapsed_ms=1,
         size=1,
     )
+
+
+def store(work, resource, rows, answer, trust):
+    """Merge the rows of one answer."""
+    store_all(work, resource, [(row, answer) for row in rows], trust)
 
 
 def enrolment(level, *, minutes=0, row_id=1010):
