@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,19 @@ def test_no_statement_is_left_over(name: str) -> None:
     # Some are chosen by their name alone, those that derive a column by the name of its table.
     of_a_table = room == "derive" and last.partition("_")[2] in graph.tables()
     assert f'"{name}"' in CODE or f'"{last}"' in CODE or of_a_table
+
+
+def test_nothing_of_the_schema_is_created_twice() -> None:
+    """Of two texts of one view only the last one counts, and an edit of the other is lost."""
+    files = [
+        *FOLDER.glob("schema/[0-9]*.sql"),
+        *FOLDER.glob("functions/*.sql"),
+        *map(FOLDER.joinpath, ("views.sql", "migrations.sql")),
+    ]
+    text = "\n".join(re.sub("--.*", "", file.read_text("utf-8")) for file in files)
+    created = Counter(re.findall(r"create (?:or replace )?(\w+ intra42\.\w+)", text))
+    assert {"view intra42.checks", "table intra42.users"} <= created.keys()
+    assert [what for what, times in created.items() if times > 1] == []
 
 
 def test_a_statement_that_is_not_there_is_no_empty_one() -> None:
