@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from dev.stack.settings import ROOT
 from intra42.catalog.graph import of_group
 from intra42.catalog.model import Resource
-from intra42.read.legs import WITH_MEMBERSHIPS
+from intra42.read.listings import WITH_MEMBERSHIPS
 
 PAGE = 100
 DOCUMENT = ROOT / "docs" / "requests.md"

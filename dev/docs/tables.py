@@ -36,9 +36,7 @@ INTERNAL = frozenset(
     {
         *("anonymised_users", "api_limits", "api_tokens", "audit_positions"),
         *("dag_runs", "hashed_columns"),
-        *("history_chunks", "history_queue", "jobs"),
-        *("last_heard", "legs", "listing_totals", "outsiders"),
-        *("refresh_chunks", "refresh_requests"),
+        *("jobs", "last_heard", "listing_totals", "outsiders", "partitions", "to_read"),
         *("schema_migrations", "settings", "vanished_users", "verifications"),
     }
 )

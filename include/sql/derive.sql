@@ -57,11 +57,11 @@ moved as (
   returning u.id
 ),
 queued as (
-  insert into intra42.history_queue (dag_id, resource, user_id, run_id)
-  select %(dag_id)s, resource, home.id, %(run_id)s
+  insert into intra42.to_read (dag_id, resource, user_id, why, run_id)
+  select %(dag_id)s, resource, home.id, 'history', %(run_id)s
   from home, unnest(%(listed_by_campus)s::text[]) as resource
   where home.was is not null and home.was is distinct from home.campus_id
-  on conflict (dag_id, resource, user_id) do update set run_id = excluded.run_id
+  on conflict (dag_id, resource, user_id, why) do update set run_id = excluded.run_id
 ),
 -- A network has a million attempts: summed up by user, and only those of users with a wrong one joined.
 attempts as (

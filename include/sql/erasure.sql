@@ -110,10 +110,7 @@ unchecked as (
   delete from intra42.verifications as v using gone where v.resource = 'users' and v.id = gone.id
 ),
 unqueued as (
-  delete from intra42.history_queue as q using gone where q.user_id = gone.id
-),
-unasked as (
-  delete from intra42.refresh_requests as r using gone where r.user_id = gone.id
+  delete from intra42.to_read as q using gone where q.user_id = gone.id
 ),
 unknown as (
   delete from intra42.outsiders as o using gone where o.user_id = gone.id
@@ -148,9 +145,11 @@ select nextval('intra42.request_seq')
 -- What decides who is in scope, and is still being read.
 select resource
 from (
-  select resource from intra42.jobs where dag_id = %(dag_id)s and finished_at is null and kind <> 'explicit'
+  select resource
+  from intra42.jobs
+  where dag_id = %(dag_id)s and finished_at is null and kind in ('window', 'first', 'full')
   union
-  select resource from intra42.history_queue
+  select resource from intra42.to_read where why = 'history'
 ) as waiting
 where resource in ('users', 'campus_users', 'cursus_users')
 order by resource

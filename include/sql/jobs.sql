@@ -15,41 +15,44 @@ left join intra42.last_heard as r on true
 where s.dag_id = %(dag_id)s and s.resource = %(resource)s and s.scope = any(%(scopes)s::text[])
 
 -- name: unfinished_jobs
--- An explicit window belongs to its run, and its run to it; all other work goes on where any run
--- left it.
+-- What belongs to a run is read by that run only; all else goes on where any run left it.
 select id, kind, scopes, window_from, window_to, run_id
 from intra42.jobs
 where dag_id = %(dag_id)s and resource = %(resource)s and finished_at is null
-  and case when %(explicit)s then kind = 'explicit' and run_id = %(run_id)s else kind <> 'explicit' end
+  and kind = any(%(kinds)s::text[]) and own = %(own)s and (run_id = %(run_id)s or not own)
 order by id
 
 -- name: begin_job
--- A reading of one table that ends in a watermark.
-insert into intra42.jobs (dag_id, resource, kind, scopes, window_from, window_to, run_id, moves)
+-- A reading of one table.
+insert into intra42.jobs (dag_id, resource, kind, scopes, window_from, window_to, run_id, moves, own)
 values (
-  %(dag_id)s, %(resource)s, %(kind)s, %(scopes)s, %(window_from)s, %(window_to)s, %(run_id)s, %(moves)s
+  %(dag_id)s, %(resource)s, %(kind)s, %(scopes)s, %(window_from)s, %(window_to)s, %(run_id)s, %(moves)s,
+  %(own)s
 )
 returning id
 
--- name: begin_leg
--- One more listing of a job, or the part of one beyond an id.
-insert into intra42.legs (job_id, number, path, params, scopes, after, highest)
+-- name: begin_partition
+-- One more question of a job, or what is left of one beyond an id.
+insert into intra42.partitions (job_id, number, path, params, scopes, ids, after, highest, page)
 select
-  %(job_id)s, coalesce(max(number), 0) + 1, %(path)s, %(params)s, %(scopes)s, %(after)s, %(highest)s
-from intra42.legs
+  %(job_id)s, coalesce(max(number), 0) + 1, %(path)s, %(params)s, %(scopes)s, %(ids)s, %(after)s,
+  %(highest)s, %(page)s
+from intra42.partitions
 where job_id = %(job_id)s
+returning number
 
--- name: next_leg
--- The next listing of a job that is not finished, other than those that are being read.
-select number, path, params, scopes, after, highest, page
-from intra42.legs
+-- name: next_partition
+-- The next question of a job that is not done (null: of these numbers), other than those being read.
+select number, path, params, scopes, ids, after, highest, page
+from intra42.partitions
 where job_id = %(job_id)s and not done and number <> all(%(being_read)s::integer[])
+  and (%(numbers)s::integer[] is null or number = any(%(numbers)s::integer[]))
 order by number
 limit 1
 
--- name: move_leg
+-- name: move_partition
 -- The position after a page, in the transaction that stores its rows.
-update intra42.legs
+update intra42.partitions
 set
   after = %(after)s,
   highest = %(highest)s,
@@ -59,10 +62,10 @@ set
   answered = answered or %(answered)s
 where job_id = %(job_id)s and number = %(number)s
 
--- name: drop_legs
+-- name: drop_partitions
 -- Listings of a job for scopes that nobody wants any more; the job no longer speaks for those.
 with dropped as (
-  delete from intra42.legs
+  delete from intra42.partitions
   where job_id = %(job_id)s
     and not done
     and cardinality(scopes) > 0
@@ -78,11 +81,11 @@ set scopes = array(
 where id = %(job_id)s and exists (select 1 from dropped)
 
 -- name: job_outcome
--- The watermark of each scope: the clock of the first answer of the job, where its leg was not empty.
--- None where the job was about a part of what the watermark speaks of.
-select leg.scopes, (select min(all_legs.clock) from intra42.legs as all_legs where all_legs.job_id = j.id)
+-- The watermark of each scope: the clock of the first answer of the job, where its listing was not
+-- empty. None where the job was about a part of what the watermark speaks of.
+select p.scopes, (select min(every.clock) from intra42.partitions as every where every.job_id = j.id)
 from intra42.jobs as j
-join intra42.legs as leg on leg.job_id = j.id and leg.answered and cardinality(leg.scopes) > 0
+join intra42.partitions as p on p.job_id = j.id and p.answered and cardinality(p.scopes) > 0
 where j.id = %(job_id)s and j.moves
 union all
 select j.scopes, j.clock
@@ -102,12 +105,12 @@ on conflict (dag_id, resource, scope) do update set
 where s.watermark < excluded.watermark or s.watermark > %(now)s
 
 -- name: finish_job
--- A job is done, its listings are forgotten, and so are old jobs.
+-- A job is done, its partitions are forgotten, and so are old jobs.
 with purged as (
   delete from intra42.jobs where finished_at < now() - interval '30 days'
 ),
 emptied as (
-  delete from intra42.legs where job_id = %(job_id)s
+  delete from intra42.partitions where job_id = %(job_id)s
 )
 update intra42.jobs set finished_at = now() where id = %(job_id)s
 
@@ -120,39 +123,42 @@ where dag_id = %(dag_id)s and resource = %(resource)s and finished_at is null
 
 -- name: enqueue
 -- Users whose rows of some tables are to be read by user id.
-insert into intra42.history_queue (dag_id, resource, user_id, run_id)
-select %(dag_id)s, resource, user_id, %(run_id)s
+insert into intra42.to_read (dag_id, resource, user_id, why, run_id)
+select %(dag_id)s, resource, user_id, 'history', %(run_id)s
 from unnest(%(resources)s::text[]) as resource, unnest(%(users)s::bigint[]) as user_id
-on conflict (dag_id, resource, user_id) do nothing
+on conflict do nothing
 
 -- name: enqueue_all
 -- All mirrored users, or those of some campuses, with the strays of others: who is at home on none of
--- them. A chunk that was begun is read from its start.
+-- them. Those whose rows are half read are read from the start.
 with restarted as (
-  delete from intra42.history_chunks where dag_id = %(dag_id)s and resource = %(resource)s and reader = ''
+  delete from intra42.partitions as p
+  using intra42.jobs as j
+  where j.id = p.job_id and j.dag_id = %(dag_id)s and j.resource = %(resource)s
+    and j.kind = 'history' and not j.own and j.finished_at is null
 )
-insert into intra42.history_queue as q (dag_id, resource, user_id, run_id)
-select %(dag_id)s, %(resource)s, u.id, %(run_id)s
+insert into intra42.to_read (dag_id, resource, user_id, why, run_id)
+select %(dag_id)s, %(resource)s, u.id, 'history', %(run_id)s
 from intra42.users as u
 where %(campuses)s::bigint[] is null
   or u.campus_id = any(%(campuses)s::bigint[])
   or u.campus_id is null
   or u.campus_id <> all(%(strays_of)s::bigint[])
-on conflict (dag_id, resource, user_id) do update set run_id = excluded.run_id
+on conflict (dag_id, resource, user_id, why) do update set run_id = excluded.run_id
 
 -- name: queued
 -- How many users are still queued.
 select count(distinct user_id)
-from intra42.history_queue
-where resource = %(resource)s and (dag_id = %(dag_id)s or %(all_dags)s)
+from intra42.to_read
+where resource = %(resource)s and why = 'history' and (dag_id = %(dag_id)s or %(all_dags)s)
   and (%(only_run)s::text is null or run_id = %(only_run)s)
 
 -- name: next_users
 -- The next queued users that nobody is reading, each with the rows of theirs that we know of.
 with chunk as (
   select distinct q.user_id
-  from intra42.history_queue as q
-  where q.resource = %(resource)s and (q.dag_id = %(dag_id)s or %(all_dags)s)
+  from intra42.to_read as q
+  where q.resource = %(resource)s and q.why = 'history' and (q.dag_id = %(dag_id)s or %(all_dags)s)
     and (%(only_run)s::text is null or q.run_id = %(only_run)s)
     and q.user_id > %(behind)s
     and q.user_id <> all(%(being_read)s::bigint[])
@@ -163,39 +169,20 @@ select chunk.user_id, (select count(*) from {target} as mine where mine.{owner} 
 from chunk
 order by chunk.user_id
 
--- name: begun_chunk
--- The chunks that earlier attempts left unfinished, part by part.
-select users, part, after, highest
-from intra42.history_chunks
-where dag_id = %(dag_id)s and resource = %(resource)s and reader = %(reader)s
-order by first_user, part
-
--- name: move_users
--- The position after a page of some queued users, in the transaction that stores its rows.
-insert into intra42.history_chunks (dag_id, resource, reader, first_user, part, users, after, highest)
-values (
-  %(dag_id)s, %(resource)s, %(reader)s, %(first_user)s, %(part)s, %(users)s, %(after)s, %(highest)s
+-- name: ends_users
+-- Whether all other questions about these users are done.
+select not exists (
+  select 1
+  from intra42.partitions
+  where job_id = %(job_id)s and number <> %(number)s and ids = %(users)s::bigint[] and not done
 )
-on conflict (dag_id, resource, reader, first_user, part) do update set
-  users = excluded.users, after = excluded.after, highest = excluded.highest
 
--- name: finish_users
--- A part is done; the users leave the queue with the last part of their chunk.
-with chunk as (
-  delete from intra42.history_chunks
-  where dag_id = %(dag_id)s and resource = %(resource)s and reader = %(reader)s
-    and first_user = %(first_user)s and part = %(part)s
-)
-delete from intra42.history_queue
-where resource = %(resource)s and user_id = any(%(users)s::bigint[])
+-- name: users_are_read
+-- Users leave the queue.
+delete from intra42.to_read
+where resource = %(resource)s and why = 'history' and user_id = any(%(users)s::bigint[])
   and (dag_id = %(dag_id)s or %(all_dags)s)
   and (%(only_run)s::text is null or run_id = %(only_run)s)
-  and not exists (
-    select 1
-    from intra42.history_chunks
-    where dag_id = %(dag_id)s and resource = %(resource)s and reader = %(reader)s
-      and first_user = %(first_user)s and part <> %(part)s
-  )
 
 -- name: leave_out_entered
 -- Whoever entered in this run had their memberships read then: they need not be read again. The first
@@ -217,9 +204,10 @@ begun as (
   where dag_id = %(dag_id)s and resource = %(resource)s and kind = 'first'
     and finished_at is null and clock is null and exists (select 1 from entered)
 )
-delete from intra42.history_queue as q
+delete from intra42.to_read as q
 using entered
 where q.dag_id = %(dag_id)s and q.resource = %(resource)s and q.user_id = entered.user_id
+  and q.why = 'history'
 
 -- name: listing_total
 -- How many rows a listing had when it was last asked.

@@ -222,12 +222,12 @@ runs as (
   where r.dag_id = old.dag_id and r.run_id = old.run_id
   returning r.run_id
 ),
--- An explicit window belongs to its run: once that is over for good, nobody goes on with it.
+-- What belongs to a run: once that is over for good, nobody goes on with it.
 explicit as (
   select j.id
   from intra42.jobs as j
   where j.finished_at is null
-    and j.kind = 'explicit'
+    and j.own and j.kind <> 'refetch'
     and j.created_at < now() - interval '30 days'
     and not exists (
       select 1
@@ -241,20 +241,11 @@ explicit as (
 jobs as (
   delete from intra42.jobs where id = any(array(select id from explicit)) returning id
 ),
-readers as (
-  delete from intra42.history_chunks as c
-  where c.reader <> ''
-    and not exists (
-      select 1
-      from intra42.sync_runs as r
-      where r.dag_id = c.dag_id and r.run_id = c.reader
-        and coalesce(r.finished_at, r.started_at) > now() - interval '30 days'
-    )
-  returning c.first_user
-),
 refetched as (
   -- Each DAG forgets its own; those of a DAG that is gone stay behind.
-  delete from intra42.refresh_chunks where planned_at < now() - interval '7 days' returning chunk
+  delete from intra42.jobs
+  where kind = 'refetch' and created_at < now() - interval '7 days'
+  returning id
 ),
 outsiders as (
   delete from intra42.outsiders
@@ -272,10 +263,6 @@ select 'sync_runs', count(*) from attempts
 union all
 select 'dag_runs', count(*) from runs
 union all
-select 'jobs', count(*) from jobs
-union all
-select 'history_chunks', count(*) from readers
-union all
-select 'refresh_chunks', count(*) from refetched
+select 'jobs', (select count(*) from jobs) + (select count(*) from refetched)
 union all
 select 'outsiders', count(*) from outsiders

@@ -2,66 +2,59 @@
 
 -- name: request
 -- Users with a new attempt: their ongoing enrolments are refetched first.
-insert into intra42.refresh_requests as r (dag_id, user_id)
-select %(dag_id)s, user_id from unnest(%(users)s::bigint[]) as user_id
-on conflict (dag_id, user_id) do update set planned_by = null where r.planned_by is not null
+insert into intra42.to_read as q (dag_id, resource, user_id, why)
+select %(dag_id)s, %(resource)s, user_id, 'refetch' from unnest(%(users)s::bigint[]) as user_id
+on conflict (dag_id, resource, user_id, why) do update set run_id = null where q.run_id is not null
 
 -- name: plan_requests
 -- This run refetches all who were asked for.
-update intra42.refresh_requests set planned_by = %(run_id)s where dag_id = %(dag_id)s
+update intra42.to_read
+set run_id = %(run_id)s
+where dag_id = %(dag_id)s and resource = %(resource)s and why = 'refetch'
 
 -- name: ongoing
 -- Ongoing enrolments, begun or not; first those of users with an attempt in the window, then by how
 -- long ago they were verified: by the number of the request, which no wrong clock can change.
 select e.id, r.user_id is not null as urgent
 from {target} as e
-left join intra42.refresh_requests as r on r.dag_id = %(dag_id)s and r.user_id = e.user_id
+left join intra42.to_read as r
+  on r.dag_id = %(dag_id)s and r.resource = %(resource)s and r.user_id = e.user_id and r.why = 'refetch'
 left join intra42.verifications as v on v.resource = %(resource)s and v.id = e.id
 where e.cursus_id = any(%(cursus)s::bigint[]) and (e.{until} is null or e.{until} >= %(since)s)
 order by urgent desc, greatest(e._seq, v.seq), e.id
 
--- name: add_chunk
--- The ids of one request.
-insert into intra42.refresh_chunks (dag_id, run_id, chunk, ids)
-values (%(dag_id)s, %(run_id)s, %(chunk)s, %(ids)s)
-
--- name: chunks
--- Those of some requests that are not done.
-select chunk, ids
-from intra42.refresh_chunks
-where dag_id = %(dag_id)s and run_id = %(run_id)s and chunk = any(%(chunks)s::integer[]) and not done
-order by chunk
-
--- name: end_chunk
+-- name: end_partition
 -- A request is done; what it did not return, and the number of the answer that lacked it.
-update intra42.refresh_chunks
+update intra42.partitions
 set absent = %(absent)s, absent_seqs = %(absent_seqs)s, done = true
-where dag_id = %(dag_id)s and run_id = %(run_id)s and chunk = %(chunk)s
+where job_id = %(job_id)s and number = %(number)s
 
 -- name: outcome
 -- How many ids were asked for, and which did not come back, each with the number of the request.
 select
   (
-    select coalesce(sum(cardinality(c.ids)), 0)::bigint
-    from intra42.refresh_chunks as c
-    where c.dag_id = %(dag_id)s and c.run_id = %(run_id)s
+    select coalesce(sum(cardinality(p.ids)), 0)::bigint
+    from intra42.partitions as p
+    where p.job_id = %(job_id)s
   ),
   absent.ids,
   absent.seqs
 from (
-  select array_agg(gone.id) as ids, array_agg(coalesce(gone.seq, 0)) as seqs
-  from intra42.refresh_chunks as c, unnest(c.absent, c.absent_seqs) as gone (id, seq)
-  where c.dag_id = %(dag_id)s and c.run_id = %(run_id)s
+  select array_agg(gone.id) as ids, array_agg(gone.seq) as seqs
+  from intra42.partitions as p, unnest(p.absent, p.absent_seqs) as gone (id, seq)
+  where p.job_id = %(job_id)s
 ) as absent
 
 -- name: end_requests
--- All chunks are done: the levels of these users have been looked at.
-delete from intra42.refresh_requests where dag_id = %(dag_id)s and planned_by = %(run_id)s
+-- All partitions are done: the levels of these users have been looked at.
+delete from intra42.to_read
+where dag_id = %(dag_id)s and resource = %(resource)s and why = 'refetch' and run_id = %(run_id)s
 
--- name: forget_chunks
--- The plan of this run, and old ones.
-delete from intra42.refresh_chunks
-where dag_id = %(dag_id)s and (run_id = %(run_id)s or planned_at < now() - interval '7 days')
+-- name: forget_plans
+-- What this run has planned before, and old runs.
+delete from intra42.jobs
+where dag_id = %(dag_id)s and resource = %(resource)s and kind = 'refetch'
+  and (run_id = %(run_id)s or created_at < now() - interval '7 days')
 
 -- name: staleness
 -- How long ago ongoing enrolments were verified: seconds for half of them, and for 95 of 100. The

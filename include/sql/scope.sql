@@ -17,8 +17,8 @@ where user_id = any(%(ids)s::bigint[])
 
 -- name: queue_unseen_users
 -- The listing of this run has just shown some of them directly.
-insert into intra42.history_queue as q (dag_id, resource, user_id, run_id)
-select %(dag_id)s, 'users', u.id, %(run_id)s
+insert into intra42.to_read (dag_id, resource, user_id, why, run_id)
+select %(dag_id)s, 'users', u.id, 'history', %(run_id)s
 from intra42.users as u
 left join intra42.verifications as v on v.resource = 'users' and v.id = u.id
 where greatest(u._seq, v.seq) < (
@@ -26,7 +26,7 @@ where greatest(u._seq, v.seq) < (
   from intra42.dag_runs as r
   where r.dag_id = %(dag_id)s and r.run_id = %(run_id)s
 )
-on conflict (dag_id, resource, user_id) do nothing
+on conflict do nothing
 
 -- name: remember_outsiders
 -- Users that were looked up and are not in scope.

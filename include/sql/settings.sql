@@ -5,24 +5,24 @@
 delete from intra42.jobs as j
 where j.dag_id = %(dag_id)s
   and j.finished_at is null
-  and j.kind <> 'explicit'
+  and j.kind in ('window', 'first', 'full')
   and cardinality(j.scopes) = 0
-  and not exists (select 1 from intra42.legs as leg where leg.job_id = j.id)
+  and not exists (select 1 from intra42.partitions as p where p.job_id = j.id)
 
--- name: forget_legs
+-- name: forget_partitions
 -- Unfinished listings that serve only scopes nobody asks for.
-delete from intra42.legs as leg
+delete from intra42.partitions as p
 using intra42.jobs as j
-where j.id = leg.job_id
+where j.id = p.job_id
   and j.dag_id = %(dag_id)s
   and j.finished_at is null
-  and cardinality(leg.scopes) > 0
-  and not leg.scopes && array(
+  and cardinality(p.scopes) > 0
+  and not p.scopes && array(
     select w.scope
     from unnest(%(resources)s::text[], %(scopes)s::text[]) as w (resource, scope)
     where w.resource = j.resource
   )
-returning j.resource, leg.scopes[1]
+returning j.resource, p.scopes[1]
 
 -- name: forget_watermarks
 -- How far scopes were read that nobody asks for.
@@ -70,36 +70,36 @@ select kept.resource, scope
 from kept, unnest(kept.before) as scope
 where scope <> all(kept.scopes)
 
--- name: narrow_legs
+-- name: narrow_partitions
 -- A listing that serves several scopes is read to its end, and speaks for those that are left.
 with kept as (
   select
-    leg.job_id,
-    leg.number,
+    p.job_id,
+    p.number,
     j.resource,
     array(
       select scope
-      from unnest(leg.scopes) as scope
+      from unnest(p.scopes) as scope
       where (j.resource, scope) in (
         select w.resource, w.scope
         from unnest(%(resources)s::text[], %(scopes)s::text[]) as w (resource, scope)
       )
     ) as scopes
-  from intra42.legs as leg
-  join intra42.jobs as j on j.id = leg.job_id
+  from intra42.partitions as p
+  join intra42.jobs as j on j.id = p.job_id
   where j.dag_id = %(dag_id)s and j.finished_at is null
 ),
 narrowed as (
-  select leg.job_id, leg.number, kept.resource, kept.scopes, leg.scopes as before
+  select p.job_id, p.number, kept.resource, kept.scopes, p.scopes as before
   from kept
-  join intra42.legs as leg on leg.job_id = kept.job_id and leg.number = kept.number
-  where cardinality(leg.scopes) > cardinality(kept.scopes)
+  join intra42.partitions as p on p.job_id = kept.job_id and p.number = kept.number
+  where cardinality(p.scopes) > cardinality(kept.scopes)
 ),
 written as (
-  update intra42.legs as leg
+  update intra42.partitions as p
   set scopes = narrowed.scopes
   from narrowed
-  where leg.job_id = narrowed.job_id and leg.number = narrowed.number
+  where p.job_id = narrowed.job_id and p.number = narrowed.number
 )
 select narrowed.resource, scope
 from narrowed, unnest(narrowed.before) as scope

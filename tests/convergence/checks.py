@@ -175,7 +175,9 @@ class Checks:
         ):
             marks.setdefault(resource, {})[scope] = watermark
         people = dict(self._query("select id, campus_id from intra42.users"))
-        queued = set(self._query("select resource, user_id from intra42.history_queue"))
+        queued = set(
+            self._query("select resource, user_id from intra42.to_read where why = 'history'")
+        )
         parked = set(self._query("select resource, id from intra42.parked_records"))
         for name, known in marks.items():
             wanted = {scope.key for scope in scopes(graph.get(name), config)}

@@ -129,7 +129,7 @@ class Puppet(Mirror):
 
     def execute_named(self, plain: Any, work: Work, name: str, **values: Any) -> Any:
         rows = plain(work, name, **values)
-        self._moved = self._moved or name == "jobs/move_leg"
+        self._moved = self._moved or name == "jobs/move_partition"
         if name == "parked/park":
             self.at("parking")
         return rows

@@ -155,8 +155,9 @@ class Reader:
     PARTS = (
         "select count(*) from intra42.projects_users where final_mark = 7",
         "select coalesce(max(id), 0) from intra42.projects_users where final_mark = 7",
-        "select max(l.after) from intra42.legs as l join intra42.jobs as j on j.id = l.job_id "
-        "where j.resource = 'projects_users' and not l.done",
+        "select max(p.after) from intra42.partitions as p "
+        "join intra42.jobs as j on j.id = p.job_id "
+        "where j.resource = 'projects_users' and not p.done",
         "select coalesce(max(updated), 0) from intra42.sync_run_tables "
         "where resource = 'projects_users' and sync_run_id > {first_run}",
         "select count(*) from intra42.sync_state "

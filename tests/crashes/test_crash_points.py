@@ -236,7 +236,7 @@ def test_a_window_that_ends_at_each_of_its_pages_goes_on(scene, name):
         kept = before(place) + list(PAGES[place] if point.kept else ())
         assert stored(mirror) == kept
         position = kept[-1] if kept else 0
-        legs = mirror.query("select after from intra42.legs where not done")
+        legs = mirror.query("select after from intra42.partitions where not done")
         assert legs == ([] if kept == ALL else [(position,)])
         assert watermarks(mirror) == (kept == ALL)
 

@@ -30,7 +30,11 @@ def test_a_chunk_that_failed_is_cleared_alone_and_the_run_becomes_green(
     (red,) = (name for name, state in school.states(NIGHTLY, run_id).items() if state == "failed")
     index = int(red.removeprefix(REFETCH).strip("[]"))
     # At the rate of the school, eight chunks share a task; the last one has what is left.
-    count = school.value("select max(chunk) from intra42.refresh_chunks where run_id = %s", run_id)
+    count = school.value(
+        "select max(p.number) from intra42.partitions as p "
+        "join intra42.jobs as j on j.id = p.job_id where j.kind = 'refetch' and j.run_id = %s",
+        run_id,
+    )
     label = f"chunks {8 * index + 1} to {min(8 * index + 8, count)}"
     open_run(page, NIGHTLY, run_id)
     expect(task_row(page, REFETCH, label)).to_contain_text("Failed")

@@ -1,24 +1,26 @@
 """Read users' rows by user id, whatever their `updated_at`: entrants, first loads, each night.
 
-The queue in the database is the checkpoint: a page's rows and the position after it commit
-together, and a chunk of users leaves the queue with its last page.
+The inbox in the database says whose rows are to be read. Users whose rows take several pages are a
+partition then: a page's rows and the position after it commit together, and users leave the inbox
+with their last page.
 """
 
 from __future__ import annotations
 
 import logging
-from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Sequence
 
 from psycopg import sql
 
-from intra42.api.flight import Series, middle_of_rest
-from intra42.api.pagination import LAST_ID, Page, keyset
+from intra42.api.flight import Series
+from intra42.api.pagination import Page, keyset
 from intra42.attempt.work import Work
 from intra42.catalog import graph
 from intra42.catalog.model import Resource
 from intra42.errors import IncompleteListing
+from intra42.read import jobs
+from intra42.read.jobs import Job, Partition
+from intra42.read.partitions import PartitionSeries
 from intra42.store.decode import Decoded, cut_all
 from intra42.store.loading import Trust
 from intra42.store.page import put
@@ -44,6 +46,7 @@ def drain(work: Work, reader: Reader) -> None:
     queue = _Queue(work, reader)
     reader.read(queue.next, Trust.DIRECT)
     queue.read_hidden(least=1)
+    work.commit(lambda: queue.job.finish(work, reader.resource))
 
 
 def queue_unseen_users(work: Work) -> None:
@@ -53,125 +56,103 @@ def queue_unseen_users(work: Work) -> None:
 
 def waiting(work: Work, resource: Resource) -> int:
     """Return how many users are queued for this run to read."""
-    return int(work.fetch("jobs/queued", **_queue(work, resource))[0][0])
+    return int(work.fetch("jobs/queued", **_inbox(work, resource))[0][0])
 
 
-def _queue(work: Work, resource: Resource) -> dict[str, object]:
-    """Return which part of the queue is ours: a run of an explicit window has its own."""
+def _inbox(work: Work, resource: Resource) -> dict[str, object]:
+    """Return which part of the inbox is ours: a run of an explicit window has its own."""
     explicit = work.request.window is not None
     return {
         "resource": resource.name,
         "all_dags": work.is_loader and not explicit,
         "only_run": work.identity.run_id if explicit else None,
-        "reader": work.identity.run_id if explicit else "",
     }
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Chunk:
-    """Users who are read together, or of their rows those of ids over `after` up to `highest`."""
-
-    users: list[int]
-    part: int = 0
-    after: int = 0
-    highest: int = LAST_ID
-
-    @property
-    def key(self) -> dict[str, int]:
-        """How the database knows it."""
-        return {"first_user": self.users[0], "part": self.part}
+def _job(work: Work, resource: Resource) -> Job:
+    """Return the job that reads queued users, begun by an earlier attempt or now."""
+    found = jobs.unfinished(work, resource, jobs.HISTORY)
+    return found[0] if found else work.commit(lambda: jobs.begin(work, resource, jobs.HISTORY))
 
 
 class _Queue:
-    """Hands out chunks of the queue, each to one series: those begun before, then the others."""
+    """Hands out queued users, some at a time to one series: first those half read, then others."""
 
     def __init__(self, work: Work, reader: Reader) -> None:
         self._work = work
         self._reader = reader
-        self._waiting: list[_Chunk] = []
-        self._parts: Counter[int] = Counter()  # of each chunk that is being read
-        self._last_part = 0
-        self._being_read: set[int] = set()
+        self.job = _job(work, reader.resource)
+        self._being_read: set[int] = set()  # numbers of partitions
+        self._users_being_read: set[int] = set()
         self._behind = 0
         self._rows = 0  # of the users read so far, to guess how many others have
         self._users = 0
         self._hidden: list[int] = []
         self._hidden_since = 0  # the number of the first request that did not show one of them
-        for users, part, after, highest in work.fetch(
-            "jobs/begun_chunk", **_queue(work, reader.resource)
-        ):
-            self.add(_Chunk(users=users, part=part, after=after, highest=highest))
-
-    def add(self, chunk: _Chunk) -> None:
-        """Take over a chunk, or a part of one, that is to be read."""
-        self._last_part = max(self._last_part, chunk.part)
-        self._waiting.append(chunk)
-        self._parts[chunk.users[0]] += 1
-        self._being_read.update(chunk.users)
 
     def next(self) -> Series | None:
-        """Return the next chunk to read; whoever is queued meanwhile is found in the end."""
-        if not self._waiting:
-            candidates = self._candidates()
-            if not candidates and self._behind:
-                self._behind = 0
-                candidates = self._candidates()
-            if not candidates:
-                return None
-            chunk = _Chunk(users=self._chosen(candidates))
-            self._behind = chunk.users[-1]
-            self.add(chunk)
-        chunk = self._waiting.pop()
-        if self._reader.resource.people:
-            return _UsersSeries(self._work, self._reader, self, chunk)
-        return _RowsSeries(self._work, self._reader, self, chunk)
+        """Return whom to read next; whoever is queued meanwhile is found in the end."""
+        partition = jobs.next_partition(self._work, self.job, self._being_read) or self._further()
+        if partition is None:
+            return None
+        self.begin(partition)
+        kind = _UsersSeries if self._reader.resource.people else _RowsSeries
+        return kind(self._work, self._reader, self, partition)
 
-    def leave(self, chunk: _Chunk, rows: int) -> None:
-        """Note that a chunk or a part of one is done, and how many rows it had."""
+    def begin(self, partition: Partition) -> None:
+        """Note that a partition is being read, by its number once it has one."""
+        self._users_being_read.update(partition.ids)
+        if partition.number:
+            self._being_read.add(partition.number)
+
+    def leave(self, users: Collection[int], rows: int, *, done: bool = True) -> None:
+        """Note that a partition had so many rows, and whether its users are `done` with it."""
         self._rows += rows
-        self._parts[chunk.users[0]] -= 1
-        if not self._parts[chunk.users[0]]:
-            self._users += len(chunk.users)
-            self._being_read.difference_update(chunk.users)
+        if done:
+            self._users += len(users)
+            self._users_being_read.difference_update(users)
 
-    def is_last_part(self, chunk: _Chunk) -> bool:
-        """Tell whether no other part of a chunk is left."""
-        return self._parts[chunk.users[0]] == 1
+    def take_off(self, users: Iterable[int]) -> None:
+        """Take users off the inbox, in the open transaction."""
+        inbox = _inbox(self._work, self._reader.resource)
+        self._work.execute("jobs/users_are_read", users=list(users), **inbox)
 
     def hide(self, users: Iterable[int], seq: int) -> None:
         """Note who did not come back by id; many are looked for together, in their enrolments."""
         self._hidden += users
         self._hidden_since = self._hidden_since or seq
-        self._being_read.update(self._hidden)
+        self._users_being_read.update(self._hidden)
         self.read_hidden(least=CHUNK - 1)
 
     def read_hidden(self, *, least: int) -> None:
-        """Look for hidden users while there are at least so many; they leave the queue then."""
+        """Look for hidden users while there are at least so many; they leave the inbox then."""
         while len(self._hidden) >= least:
             users = self._hidden[: CHUNK - 1]
             _read_hidden(self._work, users, self._hidden_since)
-            values = {**_queue(self._work, self._reader.resource), "users": users}
-            self._work.commit(
-                lambda values=values: self._work.execute(  # type: ignore[misc]
-                    "jobs/finish_users", first_user=0, part=0, **values
-                )
-            )
+            self._work.commit(lambda users=users: self.take_off(users))  # type: ignore[misc]
             del self._hidden[: CHUNK - 1]
-            self._being_read.difference_update(users)
+            self._users_being_read.difference_update(users)
 
-    def new_part(self) -> int:
-        """Return a number for a further part of a chunk, which no part in the queue has."""
-        self._last_part += 1
-        return self._last_part
+    def _further(self) -> Partition | None:
+        """Return users whom nobody reads; written down only once they take a second page."""
+        candidates = self._candidates()
+        if not candidates and self._behind:
+            self._behind = 0
+            candidates = self._candidates()
+        if not candidates:
+            return None
+        users = self._chosen(candidates)
+        self._behind = users[-1]
+        return Partition(ids=tuple(users))
 
     def _candidates(self) -> list[tuple[int, int]]:
         resource = self._reader.resource
         statement = compose("jobs/next_users", target=table(resource.name), owner=_owner(resource))
         values = {
             **self._work.names,
-            **_queue(self._work, resource),
+            **_inbox(self._work, resource),
             "behind": self._behind,
-            "being_read": list(self._being_read),
+            "being_read": list(self._users_being_read),
         }
         return self._work.connection.execute(statement, values).fetchall()
 
@@ -208,86 +189,66 @@ def packed(
     return chosen
 
 
-class _RowsSeries(Series):
+class _RowsSeries(PartitionSeries):
     """All rows of some users, asked for by user id."""
 
-    def __init__(self, work: Work, reader: Reader, queue: _Queue, chunk: _Chunk) -> None:
-        self._work = work
-        self._reader = reader
+    def __init__(self, work: Work, reader: Reader, queue: _Queue, partition: Partition) -> None:
+        super().__init__(work, reader, queue.job, partition)
         self._queue = queue
-        self._chunk = chunk
-        self._further: _Chunk | None = None
         self._rows = 0
-        doubt_empty = not chunk.after and len(chunk.users) >= _MANY
-        super().__init__(self._pages(doubt_empty=doubt_empty))
+        self._done = False  # whether the users are, with all their partitions
 
-    def _pages(self, *, doubt_empty: bool) -> Iterator[Page]:
-        return self._reader.pages(
-            self._reader.users_filters(self._chunk.users),
-            after=self._chunk.after,
-            highest=self._chunk.highest,
-            doubt_empty=doubt_empty,
-        )
+    def question(self) -> tuple[str, dict[str, str]]:
+        """Return the listing that takes user ids, and the users."""
+        resource = self.reader.resource
+        return resource.by_id or resource.endpoint, self.reader.users_filters(self.partition.ids)
 
-    def arrived(self, page: Page, spare: int) -> bool:
-        """Leave the upper half of a long rest to another series while there is room for one."""
-        middle = middle_of_rest(page, self._chunk.highest) if spare > 0 else None
-        if middle is not None:
-            part = self._queue.new_part()
-            self._further = replace(self._chunk, part=part, after=middle)
-            self._chunk = replace(self._chunk, after=page.last_id, highest=middle)
-            # Nobody has seen these ids yet, but there should be rows.
-            self.pages = self._pages(doubt_empty=True)
-        return not page.done
+    def surely_has_rows(self) -> bool:
+        """Tell whether these are so many users that one of them should have a row."""
+        from_start = not self.partition.after and len(self.partition.ids) >= _MANY
+        return from_start or super().surely_has_rows()
 
     def checkpoint(self, page: Page) -> None:
         """Write how far the users' rows are stored."""
-        _note_clock(self._work, self._reader.resource, page)
-        if page.done:
-            self._finish_part(page)
+        _note_clock(self.work, self.reader.resource, page)
+        super().checkpoint(page)
+
+    def end(self, page: Page) -> None:
+        """Take the users off the inbox with their last page; it shows all that they have."""
+        work, partition = self.work, self.partition
+        users = list(partition.ids)
+        self._done = not partition.number or bool(
+            work.fetch("jobs/ends_users", job_id=self.job.id, number=partition.number, users=users)[
+                0
+            ][0]
+        )
+        if not self._done:
             return
-        self._move(replace(self._chunk, after=page.last_id))
-        if self._further is not None:
-            self._move(self._further)
-
-    def _finish_part(self, page: Page) -> None:
-        work, resource = self._work, self._reader.resource
-        work.execute(
-            "jobs/finish_users",
-            users=self._chunk.users,
-            **self._chunk.key,
-            **_queue(work, resource),
-        )
-        if self._queue.is_last_part(self._chunk) and not work.request.window:
-            work.connection.execute(
-                compose("audit/mark_read", target=table(resource.name)),
-                {
-                    **work.names,
-                    "resource": resource.name,
-                    "users": self._chunk.users,
-                    "audited_at": page.answer.date,
-                    "seq": page.answer.seq,
-                },
-            )
-
-    def _move(self, chunk: _Chunk) -> None:
-        self._work.execute(
-            "jobs/move_users",
-            users=chunk.users,
-            after=chunk.after,
-            highest=chunk.highest,
-            **chunk.key,
-            **_queue(self._work, self._reader.resource),
-        )
+        self._queue.take_off(users)
+        if not work.request.window:
+            _mark_read(work, self.reader.resource, users, page)
 
     def stored(self, page: Page) -> None:
         """Let others be read when these are done."""
-        if self._further is not None:
-            self._queue.add(self._further)
-            self._further = None
+        super().stored(page)
+        self._queue.begin(self.partition)
         self._rows += len(page.records)
-        if page.done:
-            self._queue.leave(self._chunk, self._rows)
+        if self.ends:
+            self._queue.leave(self.partition.ids, self._rows, done=self._done)
+
+
+def _mark_read(work: Work, resource: Resource, users: list[int], page: Page) -> None:
+    """Note that all rows of these users have been seen: there is nothing to count."""
+    work.connection.execute(
+        compose("audit/mark_read", target=table(resource.name)),
+        {
+            **work.names,
+            "resource": resource.name,
+            "users": users,
+            "audited_at": page.answer.date,
+            "seq": page.answer.seq,
+        },
+    )
 
 
 def _note_clock(work: Work, resource: Resource, page: Page) -> None:
@@ -305,11 +266,10 @@ def _note_clock(work: Work, resource: Resource, page: Page) -> None:
 class _UsersSeries(IdsSeries):
     """Users asked for by id; those whom the listing no longer shows, in their enrolments."""
 
-    def __init__(self, work: Work, reader: Reader, queue: _Queue, chunk: _Chunk) -> None:
-        super().__init__(reader, chunk.users)
+    def __init__(self, work: Work, reader: Reader, queue: _Queue, partition: Partition) -> None:
+        super().__init__(reader, partition.ids)
         self._work = work
         self._queue = queue
-        self._chunk = chunk
 
     def stored(self, page: Page) -> None:
         """Take who came back off the queue, and have the others looked for elsewhere.
@@ -319,12 +279,10 @@ class _UsersSeries(IdsSeries):
         """
         if not page.done:
             return
-        work, users = self._work, self._chunk.users
-        returned = self.returned or _ask_with_witness(work, self.reader, users)
-        values = {**_queue(work, self.reader.resource), "users": sorted(returned)}
-        work.commit(lambda: work.execute("jobs/finish_users", **self._chunk.key, **values))
-        self._queue.leave(self._chunk, len(returned))
-        self._queue.hide([user for user in users if user not in returned], page.answer.seq)
+        returned = self.returned or _ask_with_witness(self._work, self.reader, list(self.ids))
+        self._work.commit(lambda: self._queue.take_off(sorted(returned)))
+        self._queue.leave(self.ids, len(returned))
+        self._queue.hide([user for user in self.ids if user not in returned], page.answer.seq)
 
 
 def _ask_with_witness(work: Work, reader: Reader, users: list[int]) -> set[int]:

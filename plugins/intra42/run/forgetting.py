@@ -19,7 +19,7 @@ from intra42.warehouse.statements import read
 
 log = logging.getLogger(__name__)
 
-_STEPS = ("forget_watermarks", "forget_legs", "narrow_legs", "narrow_jobs")
+_STEPS = ("forget_watermarks", "forget_partitions", "narrow_partitions", "narrow_jobs")
 
 
 def forget_unwanted(connection: psycopg.Connection[Any], dag_id: str, request: Request) -> None:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import logging
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from intra42.attempt.work import Work, chunked
 from intra42.catalog.model import Entrants, First, Nightly, Resource
 from intra42.errors import NoWitness
-from intra42.read import history, window
-from intra42.read.legs import FutureWatermark, Job, Leg, begin_leg, run_job
+from intra42.read import history, jobs, window
+from intra42.read.jobs import LISTINGS, Job, Partition
+from intra42.read.listings import FutureWatermark, run_job
 from intra42.read.watermarks import watermarks
 from intra42.read.window import Scope
 from intra42.settings import Window
@@ -113,7 +115,7 @@ def _queued_for(work: Work, resource: Resource, missing: Sequence[Scope]) -> boo
     """Tell whether an unfinished first load already covers all of `missing`."""
     covered: set[str] = set()
     for job in _unfinished(work, resource):
-        covered.update(() if job.ends_with_legs else job.scopes)
+        covered.update(() if job.ends_with_partitions else job.scopes)
     return {scope.key for scope in missing} <= covered
 
 
@@ -130,15 +132,8 @@ def _begin_full(work: Work, reader: Reader, wanted: Sequence[Scope]) -> None:
 
 
 def _queue_everyone(work: Work, resource: Resource, kind: str, wanted: Sequence[Scope]) -> None:
-    work.fetch(
-        "jobs/begin_job",
-        resource=resource.name,
-        kind=kind,
-        scopes=[scope.key for scope in wanted],
-        window_from=None,
-        window_to=None,
-        moves=_moves(work, resource, kind),
-    )
+    scopes = [scope.key for scope in wanted]
+    jobs.begin(work, resource, kind, scopes=scopes, moves=_moves(work, resource, kind))
     campuses = sorted({scope.campus_id for scope in wanted if scope.campus_id is not None})
     everyone = kind == "full" or not campuses
     work.execute(
@@ -206,25 +201,16 @@ def _since(work: Work, resource: Resource, group: window.Group) -> Window:
 def _begin(
     work: Work, resource: Resource, kind: str, span: Window | None, wanted: Sequence[Scope]
 ) -> None:
-    """Write a job and its legs, so that any later attempt goes on with the same questions."""
-    legs = plan_legs(work, resource, span, wanted)
+    """Write a job and its questions, so that any later attempt goes on with the same ones."""
+    partitions = plan_partitions(work, resource, span, wanted)
+    if kind == "explicit":
+        partitions = [replace(partition, scopes=()) for partition in partitions]
     moves = _moves(work, resource, kind)
-
-    def step() -> None:
-        row = work.fetch(
-            "jobs/begin_job",
-            resource=resource.name,
-            kind=kind,
-            # A window's scopes are those of its legs; an explicit one has none.
-            scopes=[scope.key for scope in wanted] if kind in {"first", "full"} else [],
-            window_from=span.since if span else None,
-            window_to=span.until if span else None,
-            moves=moves,
-        )
-        for leg in legs:
-            begin_leg(work, row[0][0], leg, () if kind == "explicit" else leg.scopes)
-
-    work.commit(step)
+    # A window's scopes are those of its partitions; an explicit one has none.
+    scopes = [scope.key for scope in wanted] if kind in {"first", "full"} else []
+    work.commit(
+        lambda: jobs.begin(work, resource, kind, partitions, scopes=scopes, span=span, moves=moves)
+    )
 
 
 def _moves(work: Work, resource: Resource, kind: str) -> bool:
@@ -243,9 +229,9 @@ def _moves(work: Work, resource: Resource, kind: str) -> bool:
     return not request.restricted or not work.fetch("scope/strays", campuses=campuses)
 
 
-def plan_legs(
+def plan_partitions(
     work: Work, resource: Resource, span: Window | None, wanted: Sequence[Scope]
-) -> list[Leg]:
+) -> list[Partition]:
     """Return the listings that show all of `wanted` in `span` (all rows where None).
 
     One listing serves all campuses; a path that names the cursus needs one per cursus. Mirrored
@@ -255,7 +241,7 @@ def plan_legs(
     split = "{cursus_id}" in resource.endpoint
     for scope in wanted:
         by_cursus[scope.cursus_id if split else None].append(scope)
-    legs = []
+    partitions = []
     for cursus_id, members in by_cursus.items():
         params = _filters(resource, members)
         if span:
@@ -264,7 +250,8 @@ def plan_legs(
             # Whoever is an alumnus or no student when first seen is not needed.
             params |= {"filter[kind]": "student", "filter[alumni?]": "false"}
         path = resource.endpoint.format(cursus_id=cursus_id)
-        legs.append(Leg(path=path, params=params, scopes=tuple(scope.key for scope in members)))
+        scopes = tuple(scope.key for scope in members)
+        partitions.append(Partition(path=path, params=params, scopes=scopes))
     unseen = resource.nightly is Nightly.UNSEEN
     read_by_id = unseen and work.is_loader and work.request.window is None
     if (
@@ -275,8 +262,8 @@ def plan_legs(
         # The nightly run reads all users by id after the window.
         and not read_by_id
     ):
-        legs += _legs_of_strays(work, resource, span, wanted)
-    return legs
+        partitions += _of_strays(work, resource, span, wanted)
+    return partitions
 
 
 def _filters(resource: Resource, members: Sequence[Scope]) -> dict[str, str]:
@@ -290,9 +277,9 @@ def _filters(resource: Resource, members: Sequence[Scope]) -> dict[str, str]:
     return params
 
 
-def _legs_of_strays(
+def _of_strays(
     work: Work, resource: Resource, span: Window, wanted: Sequence[Scope]
-) -> list[Leg]:
+) -> list[Partition]:
     rows = work.fetch("scope/strays", campuses=list(work.config.campus_ids))
     common = {f"range[{resource.cursor_field}]": window.as_range(span)}
     if resource.cursus_filter:
@@ -300,7 +287,7 @@ def _legs_of_strays(
         common[resource.cursus_filter] = ",".join(map(str, cursus))
     path = resource.by_id or resource.endpoint
     return [
-        Leg(
+        Partition(
             path=path,
             params={str(resource.user_key): ",".join(str(row[0]) for row in chunk), **common},
             scopes=(),
@@ -316,13 +303,7 @@ def _unfinished_of_run(work: Work, resource: Resource, kind: str, span: Window |
 
 
 def _unfinished(work: Work, resource: Resource) -> list[Job]:
-    """Return the jobs to go on with; a run of an explicit window has only its own."""
-    rows = work.fetch(
-        "jobs/unfinished_jobs",
-        resource=resource.name,
-        explicit=work.request.window is not None,
-    )
-    return [Job.from_row(row) for row in rows]
+    return jobs.unfinished(work, resource, *LISTINGS)
 
 
 def _run_unfinished(work: Work, reader: Reader) -> bool:
@@ -337,7 +318,7 @@ def _run_unfinished(work: Work, reader: Reader) -> bool:
 def _finish_drained(work: Work, reader: Reader) -> None:
     """End the jobs that only waited for queued users, now that nobody is queued any more."""
     for job in _unfinished(work, reader.resource):
-        if not job.ends_with_legs:
+        if not job.ends_with_partitions:
             work.commit(lambda job=job: job.finish(work, reader.resource))  # type: ignore[misc]
 
 

@@ -91,7 +91,11 @@ class Reader:
             if outside and not self.work.request.restricted:
                 self._unpark(outside, pages[-1].answer)
             if trust is Trust.LISTING and self._asks_for_refresh:
-                self.work.execute("refresh/request", users=array(self._users(found.rows)))
+                self.work.execute(
+                    "refresh/request",
+                    resource=self.resource.triggers,
+                    users=array(self._users(found.rows)),
+                )
             checkpoint()
 
         self.work.commit(step)

@@ -20,7 +20,8 @@ from intra42.api.pagination import Page
 from intra42.attempt.troubles import Troubles
 from intra42.attempt.work import Work, chunked
 from intra42.catalog import graph
-from intra42.read import history
+from intra42.read import history, jobs
+from intra42.read.jobs import REFETCH, Job, Partition
 from intra42.read.watermarks import watermarks
 from intra42.store.loading import Trust
 from intra42.store.reading import IdsSeries, Reader, lock, lock_task
@@ -61,7 +62,7 @@ def _drain(work: Work, troubles: Troubles) -> None:
 
 
 def plan_chunks(work: Work) -> list[list[int]]:
-    """Write the ids to refetch into `refresh_chunks`; return the chunk numbers of each task.
+    """Write a job with the ids to refetch, a request each; return the numbers of each task.
 
     The loader refetches all ongoing rows. The other DAG refetches those of users with an attempt in
     its window, always, and fills its request budget with the rows verified longest ago.
@@ -72,7 +73,7 @@ def plan_chunks(work: Work) -> list[list[int]]:
             "%s: the first load by %s is not finished, so nothing is refetched yet",
             *(graph.refetched().name, work.loader),
         )
-        work.commit(lambda: work.execute("refresh/forget_chunks"))
+        work.commit(lambda: _refetched(work, "refresh/forget_plans"))
         return []
     size = work.config.refresh_chunk_size
     budget = None if work.is_loader else work.config.incremental_request_budget * size
@@ -85,10 +86,10 @@ def plan_chunks(work: Work) -> list[list[int]]:
     chunks = list(chunked(sorted(chosen), size))
 
     def step() -> None:
-        work.execute("refresh/forget_chunks")
-        work.execute("refresh/plan_requests")
-        for number, ids in enumerate(chunks, start=1):
-            work.execute("refresh/add_chunk", chunk=number, ids=list(ids))
+        _refetched(work, "refresh/forget_plans")
+        _refetched(work, "refresh/plan_requests")
+        partitions = [Partition(ids=tuple(ids)) for ids in chunks]
+        jobs.begin(work, graph.refetched(), REFETCH, partitions)
 
     work.commit(step)
     log.info(
@@ -100,6 +101,17 @@ def plan_chunks(work: Work) -> list[list[int]]:
     return [
         list(group) for group in chunked(range(1, len(chunks) + 1), _chunks_a_task(work, chunks))
     ]
+
+
+def _refetched(work: Work, statement: str) -> None:
+    """Run a statement about the table whose open rows are refetched."""
+    work.execute(statement, resource=graph.refetched().name)
+
+
+def _planned(work: Work) -> Job | None:
+    """Return what this run has planned to refetch."""
+    found = jobs.unfinished(work, graph.refetched(), REFETCH)
+    return found[0] if found else None
 
 
 def _of_open_rows(work: Work, name: str, **values: object) -> list[tuple[Any, ...]]:
@@ -129,15 +141,16 @@ def refetch(work: Work, chunks: Sequence[int]) -> int:
     """
     lock_task(work)
     reader = Reader(work, graph.refetched())
-    planned = iter(work.fetch("refresh/chunks", chunks=list(chunks)))
+    job = _planned(work)
     begun: list[_ChunkSeries] = []
     troubles = Troubles()
 
     def more() -> Series | None:
-        chunk, ids = next(planned, (0, ()))
-        if not chunk:
+        being_read = [series.partition.number for series in begun]
+        partition = job and jobs.next_partition(work, job, being_read, chunks)
+        if not job or not partition:
             return None
-        begun.append(_ChunkSeries(work, reader, chunk, ids, troubles))
+        begun.append(_ChunkSeries(work, reader, job, partition, troubles))
         return begun[-1]
 
     try:
@@ -152,12 +165,13 @@ class _ChunkSeries(IdsSeries):
     """The ids of one chunk, and at its end the note of which did not come back."""
 
     def __init__(
-        self, work: Work, reader: Reader, chunk: int, ids: Sequence[int], troubles: Troubles
+        self, work: Work, reader: Reader, job: Job, partition: Partition, troubles: Troubles
     ) -> None:
-        super().__init__(reader, ids)
+        super().__init__(reader, partition.ids)
+        self.partition = partition
         self.absent = 0
         self._work = work
-        self._chunk = chunk
+        self._job = job
         self._troubles = troubles
         self._first_seq = 0
 
@@ -174,8 +188,9 @@ class _ChunkSeries(IdsSeries):
         self.absent = len(absent)
         work.commit(
             lambda: work.execute(
-                "refresh/end_chunk",
-                chunk=self._chunk,
+                "refresh/end_partition",
+                job_id=self._job.id,
+                number=self.partition.number,
                 absent=list(absent),
                 absent_seqs=list(absent.values()),
             )
@@ -183,7 +198,7 @@ class _ChunkSeries(IdsSeries):
         if absent:
             log.info(
                 "Chunk %d: %d of %d ids did not come back",
-                *(self._chunk, len(absent), len(self.ids)),
+                *(self.partition.number, len(absent), len(self.ids)),
             )
 
 
@@ -209,8 +224,9 @@ def delete_missing(work: Work) -> None:
 
 
 def _delete_missing(work: Work, reader: Reader) -> None:
-    work.commit(lambda: work.execute("refresh/end_requests"))
-    asked, absent, seqs = work.fetch("refresh/outcome")[0]
+    work.commit(lambda: _refetched(work, "refresh/end_requests"))
+    job = _planned(work)
+    asked, absent, seqs = work.fetch("refresh/outcome", job_id=job.id)[0] if job else (0, [], [])
     first = dict(zip(absent or (), seqs or (), strict=True))
     buried = absence.lately_buried(work, reader.resource) if work.is_loader else []
     if not first and not buried:

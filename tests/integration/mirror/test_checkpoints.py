@@ -134,7 +134,7 @@ def test_an_unfinished_window_is_finished_before_the_next_begins(loaded):
     assert mirror.differences() == []
 
 
-@pytest.mark.parametrize("statement", ["refresh/request", "jobs/move_leg"])
+@pytest.mark.parametrize("statement", ["refresh/request", "jobs/move_partition"])
 def test_a_kill_in_the_middle_of_a_transaction_leaves_nothing_behind(town, statement):
     town.sim.world.validate_project(101, 12)
     plain = town.task
@@ -157,7 +157,7 @@ def test_a_kill_in_the_middle_of_a_transaction_leaves_nothing_behind(town, state
     with pytest.raises(Killed):
         town.incremental(run_id="one")
     assert town.query("select 1 from intra42.projects_users where project_id = 12") == []
-    assert town.query("select after from intra42.legs where not done") == [(0,)]
+    assert town.query("select after from intra42.partitions where not done") == [(0,)]
     assert (
         town.query(
             "select 1 from intra42.sync_state where dag_id = %s and resource = 'projects_users'",

@@ -191,7 +191,7 @@ def test_a_listing_for_two_campuses_speaks_for_the_one_that_is_left(loaded):
     mirror.sim.faults.add("403", "/v2/projects_users", times=None)
     with pytest.raises(FatalApiError):
         mirror.nightly()
-    legs = "select distinct scopes from intra42.legs where cardinality(scopes) > 0"
+    legs = "select distinct scopes from intra42.partitions where cardinality(scopes) > 0"
     assert mirror.query(legs) == [(["1/21", "2/21"],)]
     mirror.sim.faults.clear()
     configure(mirror, HERE)

@@ -17,6 +17,10 @@ from intra42.errors import QuotaSpent
 from tests.integration.mirror import worlds
 
 USERS = "/v2/cursus/21/users"
+PARTS = (
+    "select count(*) from intra42.partitions as p join intra42.jobs as j on j.id = p.job_id "
+    "where j.kind = 'history' and j.resource = 'projects_users' and not p.done"
+)
 
 
 def city():
@@ -155,7 +159,7 @@ def cut_at_split(monkeypatch):
             seen.append(middle)
         return middle
 
-    monkeypatch.setattr("intra42.read.history.middle_of_rest", noted)
+    monkeypatch.setattr("intra42.read.partitions.middle_of_rest", noted)
     return seen
 
 
@@ -189,10 +193,10 @@ def test_a_split_chunk_that_is_interrupted_is_read_to_its_end(fresh, monkeypatch
         with pytest.raises(Cut):
             mirror.nightly(run_id="one")
         mirror.task = plain
-        parts = mirror.value("select count(*) from intra42.history_chunks where part > 0")
-        assert parts, "nothing was split"
+        parts = mirror.value(PARTS)
+        assert parts > 1, "nothing was split"
         mirror.nightly(run_id="one")
-    assert mirror.value("select count(*) from intra42.history_chunks") == 0
+    assert mirror.value(PARTS) == 0
     assert mirror.differences() == []
 
 
@@ -201,7 +205,6 @@ def test_what_is_left_of_a_chunk_is_read_though_a_part_of_it_was_done(fresh, mon
     mirror.sim.harsh.page_cap = 20
     seen = cut_at_split(monkeypatch)
     plain = mirror.task
-    chunks = "select count(*) from intra42.history_chunks where resource = 'projects_users'"
 
     def task(identity, params, resource, step):
         def armed(work):
@@ -212,7 +215,7 @@ def test_what_is_left_of_a_chunk_is_read_though_a_part_of_it_was_done(fresh, mon
                 nonlocal most
                 result = commit(story)
                 if resource == "projects_users" and seen:
-                    left = mirror.value(chunks)
+                    left = mirror.value(PARTS)
                     most = max(most, left)
                     if 0 < left < most:
                         raise Cut
@@ -230,7 +233,7 @@ def test_what_is_left_of_a_chunk_is_read_though_a_part_of_it_was_done(fresh, mon
             mirror.nightly(run_id="one")
         mirror.task = plain
         mirror.nightly(run_id="one")
-    assert mirror.value("select count(*) from intra42.history_chunks") == 0
+    assert mirror.value(PARTS) == 0
     assert mirror.differences() == []
 
 

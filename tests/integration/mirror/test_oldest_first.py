@@ -55,9 +55,11 @@ def test_a_level_with_a_time_in_the_future_is_refreshed_in_its_turn(town):
     town.config |= {"refresh_chunk_size": 1, "incremental_request_budget": 1}
     town.sim.world.set_level_silently(1050, 7.77)
     run_id = town.incremental()
-    assert town.query("select ids from intra42.refresh_chunks where run_id = %s", run_id) == [
-        ([1050],)
-    ]
+    assert town.query(
+        "select p.ids from intra42.partitions as p join intra42.jobs as j on j.id = p.job_id "
+        "where j.kind = 'refetch' and j.run_id = %s",
+        run_id,
+    ) == [([1050],)]
     assert town.value("select level from intra42.cursus_users where id = 1050") == 7.77
 
 

@@ -406,8 +406,8 @@ def test_users_who_entered_late_and_cannot_be_read_stop_no_level(town):
     world.validate_project(101, mark=100)
     with town.connect() as connection:
         connection.execute(
-            "insert into intra42.history_queue (dag_id, resource, user_id, run_id) "
-            "values ('intra42_incremental', 'achievements_users', 105, 'before')"
+            "insert into intra42.to_read (dag_id, resource, user_id, why, run_id) "
+            "values ('intra42_incremental', 'achievements_users', 105, 'history', 'before')"
         )
     town.sim.faults.add(
         "403", "/v2/achievements_users", times=None, when=lambda r: "filter[user_id]" in r.query
@@ -419,7 +419,7 @@ def test_users_who_entered_late_and_cannot_be_read_stop_no_level(town):
     town.sim.faults.clear()
     town.sim.clock.advance(minutes=15)
     town.incremental()
-    assert town.value("select count(*) from intra42.history_queue") == 0
+    assert town.value("select count(*) from intra42.to_read") == 0
 
 
 def test_witnesses_lie_all_over_a_table_and_are_found_in_a_moment(town):

@@ -36,17 +36,20 @@ def window(mirror, run_id, ago):
     """Add an explicit window that its run left unfinished, and a chunk of users it was reading."""
     execute(
         mirror,
-        "with added as (insert into intra42.jobs (dag_id, resource, kind, run_id, created_at) "
-        "values ('intra42_nightly', 'users', 'explicit', %s, now() - %s::interval) returning id) "
-        "insert into intra42.legs (job_id, number, path, params) "
-        "select id, 1, '/v2/users', '{}' from added",
+        "with added as (insert into intra42.jobs (dag_id, resource, kind, run_id, created_at, own) "
+        "values ('intra42_nightly', 'users', 'explicit', %s, now() - %s::interval, true) "
+        "returning id) "
+        "insert into intra42.partitions (job_id, number, path) "
+        "select id, 1, '/v2/users' from added",
         *(run_id, ago),
     )
     execute(
         mirror,
-        "insert into intra42.history_chunks (dag_id, resource, reader, users, first_user) "
-        "values ('intra42_nightly', 'projects_users', %s, '{101}', 101)",
-        run_id,
+        "with added as (insert into intra42.jobs (dag_id, resource, kind, run_id, created_at, own) "
+        "values ('intra42_nightly', 'projects_users', 'history', %s, now() - %s::interval, true) "
+        "returning id) "
+        "insert into intra42.partitions (job_id, number, ids) select id, 1, '{101}' from added",
+        *(run_id, ago),
     )
 
 
@@ -92,9 +95,12 @@ def test_an_explicit_window_goes_when_its_run_is_long_over(town):
     town.nightly()
     explicit = town.query("select run_id from intra42.jobs where kind = 'explicit' order by 1")
     assert explicit == [("goes on",), ("new",)]
-    assert town.value("select count(*) from intra42.legs where job_id not in "
+    assert town.value("select count(*) from intra42.partitions where job_id not in "
                       "(select id from intra42.jobs)") == 0  # fmt: skip
-    assert runs_in(town, "history_chunks", "reader") == {"goes on", "new"}
+    readers = town.query(
+        "select run_id from intra42.jobs where kind = 'history' and own order by 1"
+    )
+    assert readers == [("goes on",), ("new",)]
 
 
 @pytest.mark.parametrize(
@@ -116,13 +122,13 @@ def test_chunks_of_a_dag_that_is_gone_go_after_a_week(town):
     for run_id, ago in (("old", "8 days"), ("young", "6 days")):
         execute(
             town,
-            "insert into intra42.refresh_chunks (dag_id, run_id, chunk, ids, planned_at) "
-            "values ('gone', %s, 1, '{1010}', now() - %s::interval)",
+            "insert into intra42.jobs (dag_id, resource, kind, run_id, created_at, own) "
+            "values ('gone', 'cursus_users', 'refetch', %s, now() - %s::interval, true)",
             *(run_id, ago),
         )
     town.nightly()
-    assert runs_in(town, "refresh_chunks") >= {"young"}
-    assert "old" not in runs_in(town, "refresh_chunks")
+    assert runs_in(town, "jobs") >= {"young"}
+    assert "old" not in runs_in(town, "jobs")
 
 
 def test_what_promises_need_stays_for_ever(town):

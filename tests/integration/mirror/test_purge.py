@@ -69,7 +69,7 @@ def test_who_is_out_of_scope_goes_with_every_trace_and_stays_away(wide):
     assert set(traces(wide, {201})) >= {"users", "cursus_users_levels", "parked_records", "audits"}
     with wide.connect() as connection:
         connection.execute(
-            "insert into intra42.refresh_requests (dag_id, user_id) values ('x', 201)"
+            "insert into intra42.to_read values ('x', 'cursus_users', 201, 'refetch')"
         )
         connection.execute("insert into intra42.outsiders values (202, now())")
     run_id = wide.nightly(**PURGE)

@@ -242,36 +242,53 @@ from unnest(array['users', 'cursus_users', 'campus_users', 'projects_users', 'ac
   'coalitions_users']) as resource,
   generate_series(1, 2880) as n
 cross join lateral (select now() - n * interval '15 minutes' as t) as x;
-insert into intra42.jobs (dag_id, resource, kind, scopes, window_from, window_to, run_id, created_at)
+insert into intra42.jobs
+  (dag_id, resource, kind, scopes, window_from, window_to, run_id, created_at, own)
 select
-  'intra42_nightly', resource, 'explicit', '{all/21}', t, t + interval '1 day', 'backfill ' || n, t
+  'intra42_nightly', resource, 'explicit', '{all/21}', t, t + interval '1 day', 'backfill ' || n, t, true
 from unnest(array['users', 'cursus_users', 'projects_users']) as resource, generate_series(1, 365) as n
 cross join lateral (select now() - n * interval '1 day' as t) as x;
-insert into intra42.legs (job_id, number, path, params, scopes, after, clock)
+insert into intra42.partitions (job_id, number, path, params, scopes, after, clock)
 select id, n, '/v2/projects_users', '{"range[updated_at]": "a,b"}', '{all/21}', 1000, created_at
 from intra42.jobs, generate_series(1, 4) as n
 where finished_at is null;
-insert into intra42.history_queue (dag_id, resource, user_id, run_id)
-select 'intra42_nightly', resource, id, 'run'
+insert into intra42.to_read (dag_id, resource, user_id, why, run_id)
+select 'intra42_nightly', resource, id, 'history', 'run'
 from unnest(array['projects_users', 'achievements_users']) as resource, people
 where n % 10 = 0
 union all
-select 'intra42_nightly', 'projects_users', id, 'backfill ' || n % 300 from people where n % 10 = 1;
-insert into intra42.history_chunks (dag_id, resource, reader, users, first_user, part)
-select 'intra42_nightly', 'projects_users', 'backfill ' || n, array[60000 + 4 * n], 60000 + 4 * n, 0
-from generate_series(1, 300) as n;
-insert into intra42.refresh_requests (dag_id, user_id)
-select d, id from unnest(array['intra42_nightly', 'intra42_incremental']) as d, people where n % 40 = 0;
-insert into intra42.refresh_chunks (dag_id, run_id, chunk, ids, done, planned_at)
-select
-  'intra42_incremental', 'scheduled__' || r, c, array(select generate_series(c * 100, c * 100 + 99)),
-  true, now() - r * interval '15 minutes'
-from generate_series(1, 672) as r, generate_series(1, 20) as c
+select 'intra42_nightly', 'projects_users', id, 'history', 'backfill ' || n % 300
+from people
+where n % 10 = 1
 union all
-select
-  'intra42_nightly', 'nightly ' || r, c, array(select generate_series(c * 100, c * 100 + 99)), true,
-  now() - r * interval '1 day'
-from generate_series(1, 7) as r, generate_series(1, 404) as c;
+select d, 'cursus_users', id, 'refetch', null
+from unnest(array['intra42_nightly', 'intra42_incremental']) as d, people
+where n % 40 = 0;
+
+-- Backfills that half read the rows of some users, and what each run of the last week refetched.
+with begun as (
+  insert into intra42.jobs (dag_id, resource, kind, run_id, own)
+  select 'intra42_nightly', 'projects_users', 'history', 'backfill ' || n, true
+  from generate_series(1, 300) as n
+  returning id, split_part(run_id, ' ', 2)::integer as n
+)
+insert into intra42.partitions (job_id, number, ids, after)
+select id, 1, array[60000 + 4 * n], 1000 from begun;
+with planned as (
+  insert into intra42.jobs (dag_id, resource, kind, run_id, own, created_at)
+  select
+    'intra42_incremental', 'cursus_users', 'refetch', 'scheduled__' || n, true,
+    now() - n * interval '15 minutes'
+  from generate_series(1, 672) as n
+  union all
+  select
+    'intra42_nightly', 'cursus_users', 'refetch', 'nightly ' || n, true, now() - n * interval '1 day'
+  from generate_series(1, 7) as n
+  returning id, dag_id
+)
+insert into intra42.partitions (job_id, number, ids, done)
+select id, n, array(select generate_series(n * 100, n * 100 + 99)), true
+from planned, generate_series(1, case dag_id when 'intra42_nightly' then 404 else 20 end) as n;
 insert into intra42.vanished_users (user_id, run_id) select id, 'run' from people where n % 5000 = 0;
 insert into intra42.sync_state (dag_id, resource, scope, watermark)
 select d, r, c || '/21', now() - interval '15 minutes'

@@ -238,7 +238,7 @@ UTILITIES = {
 # What a connection begins with, several statements at once, and reads no table for.
 UTILITIES |= {"warehouse/resume", "warehouse/session", "warehouse/settings"}
 
-_queue = {"all_dags": True, "only_run": None, "reader": "", "first_user": 60_004, "part": 0}
+_queue = {"all_dags": True, "only_run": None}
 _span = {"after": 0, "up_to": 100_000, "columns": ["email", "phone"]}
 _api = {
     "application": "application",
@@ -439,15 +439,13 @@ SAMPLES: dict[str, Callable[[str], Iterator[Sample]]] = {
         each(NIGHT, parts=keyed("user_id"), ids=USERS[:20], **_why),
     ),
     "erasure/remove_users": plain(NIGHT, ids=BARE_USERS, **_why),
-    "refresh/add_chunk": plain(TASK, chunk=900),
-    "refresh/chunks": plain(TASK, chunks=[1, 2, 3, 4]),
-    "refresh/end_chunk": plain(TASK, chunk=900, absent=[1], absent_seqs=[1]),
-    "refresh/end_requests": plain(TASK),
-    "refresh/forget_chunks": plain(TASK),
+    "refresh/end_partition": plain(TASK, job_id=1, number=1, absent=[1], absent_seqs=[1]),
+    "refresh/end_requests": plain(TASK, resource="cursus_users"),
+    "refresh/forget_plans": plain(TASK, resource="cursus_users"),
     "refresh/ongoing": each(TASK, [graph.refetched()], open_rows, since=NOW, dag_id=INCREMENTAL),
-    "refresh/outcome": plain(TASK, run_id="nightly 1"),
-    "refresh/plan_requests": plain(TASK),
-    "refresh/request": plain(TASK),
+    "refresh/outcome": plain(TASK, job_id=20_000),
+    "refresh/plan_requests": plain(TASK, resource="cursus_users"),
+    "refresh/request": plain(TASK, resource="cursus_users"),
     "refresh/staleness": each(TASK, [graph.refetched()], open_rows),
     "scope/all_users": plain(TASK),
     "scope/campus_names": plain(TASK),
@@ -459,30 +457,29 @@ SAMPLES: dict[str, Callable[[str], Iterator[Sample]]] = {
         f"settings/{name}": plain(TASK, **_settings)
         for name in (
             "forget_jobs",
-            "forget_legs",
+            "forget_partitions",
             "forget_watermarks",
             "found",
             "narrow_jobs",
-            "narrow_legs",
+            "narrow_partitions",
             "remember",
         )
     },
     "migrations/adopt": plain(NIGHT, names=["0001_bookkeeping"]),
     "ledger/advance_sequences": both(plain(TASK, whole=False), plain(NIGHT, whole=True)),
-    "jobs/begin_job": plain(TASK, kind="window", scopes=["all/21"], moves=True),
+    "jobs/begin_job": plain(TASK, kind="window", scopes=["all/21"], moves=True, own=False),
     "ledger/begin": plain(TASK),
-    "jobs/begin_leg": plain(
-        TASK, job_id=1, path="/v2/users", params=Jsonb({}), scopes=["all/21"], after=0
+    "jobs/begin_partition": plain(
+        TASK, job_id=1, path="/v2/users", params=Jsonb({}), scopes=["all/21"], after=0, page=1
     ),
+    "jobs/ends_users": plain(TASK, job_id=1, number=1),
     "migrations/begin": plain(TASK, name="x", checksum=None),
-    "jobs/begun_chunk": of_tables(TASK, **_queue),
     "ledger/drop_idle": plain(TASK),
-    "jobs/drop_legs": plain(TASK, job_id=1, wanted=["all/21"]),
+    "jobs/drop_partitions": plain(TASK, job_id=1, wanted=["all/21"]),
     "ledger/end": plain(TASK),
     "jobs/enqueue": plain(TASK, resources=["projects_users"]),
     "jobs/enqueue_all": of_tables(NIGHT, strays_of=CAMPUSES),
     "jobs/finish_job": plain(TASK, job_id=1),
-    "jobs/finish_users": of_tables(TASK, **_queue),
     "ledger/heard": plain(TASK),
     "ledger/introduce": plain(TASK, loads=True),
     "jobs/job_outcome": plain(TASK, job_id=1),
@@ -490,11 +487,12 @@ SAMPLES: dict[str, Callable[[str], Iterator[Sample]]] = {
     "jobs/leave_out_entered": each(NIGHT, [graph.get("campus_users")]),
     "ledger/lock": plain(TASK, name="x"),
     "migrations/lock": plain(TASK),
-    "jobs/move_leg": plain(TASK, job_id=1, number=1, after=1, page=1, done=False, answered=True),
-    "jobs/move_users": plain(TASK, **_queue, after=1),
+    "jobs/move_partition": plain(
+        TASK, job_id=1, number=1, after=1, page=1, done=False, answered=True
+    ),
     "jobs/move_waiting_jobs": of_tables(TASK, answered=True),
     "jobs/move_watermark": of_tables(TASK, scopes=["1/21", "2/21"]),
-    "jobs/next_leg": plain(TASK, job_id=1, being_read=[]),
+    "jobs/next_partition": plain(TASK, job_id=1, being_read=[], numbers=None),
     "jobs/next_users": each(
         TASK,
         [ALL_USERS, *graph.children_of_users()],
@@ -528,7 +526,8 @@ SAMPLES: dict[str, Callable[[str], Iterator[Sample]]] = {
         parked=1,
     ),
     "ledger/try_lock": plain(TASK, name="x"),
-    "jobs/unfinished_jobs": of_tables(TASK, explicit=False),
+    "jobs/users_are_read": of_tables(TASK, **_queue),
+    "jobs/unfinished_jobs": of_tables(TASK, kinds=["window", "first"], own=False),
     "ledger/untold": both(
         plain(TASK, also=[], dag_id=INCREMENTAL, run_id=QUARTER),
         plain(

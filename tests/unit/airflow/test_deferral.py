@@ -9,7 +9,7 @@ from airflow.sdk.exceptions import TaskDeferred
 
 from dev.simulator import Simulator
 from intra42.operators import Intra42OpenRunOperator, Intra42Operator, Intra42SyncOperator
-from intra42.read.legs import WITH_MEMBERSHIPS
+from intra42.read.listings import WITH_MEMBERSHIPS
 from tests.dags.stack import Stack
 from tests.unit.airflow.contexts import context
 

@@ -35,7 +35,9 @@ def test_every_table_of_the_catalogue_is_there_and_described(tables: dict[str, A
             assert tables[name]["description"], name
             assert tables[name]["config"]["loaded_at_query"], name
     assert "active_students" in tables
-    assert not {name for name in tables if name.startswith("api_") or name in {"jobs", "legs"}}
+    assert not {
+        name for name in tables if name.startswith("api_") or name in {"jobs", "partitions"}
+    }
 
 
 def test_columns_have_types_and_the_tests_of_their_keys(tables: dict[str, Any]) -> None:
