@@ -14,6 +14,7 @@ import yaml
 
 from dev.stack.settings import ROOT
 from intra42.catalog import graph
+from intra42.catalog.model import Cadence
 from intra42.catalog.resources import RESOURCES
 from intra42.warehouse.statements import SCHEMA
 
@@ -28,7 +29,8 @@ _BOOKKEEPING = (
     "tombstones",
     "parked_records",
 )
-_LATE_AFTER = {"primary": (1, 3), "reference": (26, 50)}  # hours: a warning, an error
+# Hours: a warning, an error.
+_LATE_AFTER = {Cadence.QUARTER_HOUR: (1, 3), Cadence.NIGHT: (26, 50)}
 
 _RELATIONS = """
     select c.oid, c.relname, c.relkind, obj_description(c.oid, 'pg_class')
@@ -102,7 +104,7 @@ def _table(
     found: dict[str, Any] = {"name": name, "description": comment or ""}
     for resource in graph.read_for_themselves():
         if name in graph.tables_of(resource.name):
-            late, very_late = _LATE_AFTER[resource.group]
+            late, very_late = _LATE_AFTER[resource.cadence]
             found["config"] = {
                 "loaded_at_query": _LOADED_AT.format(resource.name),
                 "freshness": {

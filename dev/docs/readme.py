@@ -33,7 +33,7 @@ _HEAD = ("Table", "Endpoint", "Key", "Cursor field", "References")
 def resource_table() -> str:
     """Return the Markdown table of all tables of the mirror, reference tables first."""
     rows: list[Sequence[str]] = [_HEAD, ["---"] * len(_HEAD)]
-    for group in ("reference", "primary"):
+    for group in ("reference", "primary", "further"):
         for resource in of_group(group):
             rows.append(_row(resource))
             rows += [_row(inner) for inner in embedded_in(resource.name)]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from dev.simulator import reference_shapes, shapes
+from dev.simulator import further_shapes, reference_shapes, shapes
 from dev.simulator.store import Store
 
 Match = Callable[[Store, Any, frozenset[Any]], bool]
@@ -82,6 +82,7 @@ _COALITION = _fields(
 )
 _COALITIONS_USER = _fields(f"{STANDARD} coalition_id:int user_id:int this_year_score:int")
 _BLOC = _fields(f"{STANDARD} cursus_id:int campus_id:int squad_size:int")
+_SKILL = _fields(f"{STANDARD} name:str slug:str")
 _CAMPUS_USER = _fields(f"{STANDARD} user_id:int campus_id:int is_primary:bool")
 
 
@@ -164,6 +165,7 @@ RESOURCES: dict[str, Resource] = {
         ),
         Resource("blocs", reference_shapes.bloc, filters=_BLOC, ranges=None, sorts=_BLOC),
         Resource("campus_users", shapes.campus_user, **_same(_CAMPUS_USER)),
+        Resource("skills", further_shapes.skill, **_same(_SKILL), order=("name", "-id")),
     )
 }
 

@@ -233,6 +233,16 @@ class CoalitionsUser:
 
 
 @dataclass(slots=True)
+class Skill:
+    """What enrolments have levels in."""
+
+    id: int
+    name: str
+    slug: str
+    created_at: int
+
+
+@dataclass(slots=True)
 class Harsh:
     """Switches that make the API nastier than it has to be."""
 
@@ -267,4 +277,5 @@ Row = (
     | ProjectsUser
     | AchievementsUser
     | CoalitionsUser
+    | Skill
 )

@@ -21,6 +21,7 @@ from dev.simulator.rows import (
     Project,
     ProjectsUser,
     Row,
+    Skill,
     User,
 )
 from dev.simulator.tables import Table
@@ -51,6 +52,7 @@ class Store:
         self.projects_users = Table("projects_users", ProjectsUser, "user_id", "campus_id")
         self.achievements_users = Table("achievements_users", AchievementsUser, "user_id")
         self.coalitions_users = Table("coalitions_users", CoalitionsUser, "user_id", "coalition_id")
+        self.skills = Table("skills", Skill)
         self.tables: dict[str, Table[Any]] = {
             table.name: table for table in vars(self).values() if isinstance(table, Table)
         }
@@ -222,6 +224,12 @@ class Store:
         values = {"user_id": user_id, "coalition_id": coalition_id, "score": 0, "rank": 1}
         row = CoalitionsUser(**self._defaults(self.coalitions_users, given, **values))
         return self.put(self.coalitions_users, row)
+
+    def add_skill(self, id: int | None = None, **given: Any) -> Skill:  # noqa: A002
+        """Add a skill."""
+        number = id or self.skills.next_id()
+        values = {"id": number, "name": f"Skill {number}", "slug": f"skill-{number}"}
+        return self.put(self.skills, Skill(**self._defaults(self.skills, values | given)))
 
 
 def times(values: dict[str, Any]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from typing import Any
 
 from dev.simulator import references
 from dev.simulator.clock import to_datetime
+from dev.simulator.further import COMES_WITH, further_tables
 from dev.simulator.reference_shapes import API
 from dev.simulator.rows import CursusUser, ProjectsUser, User
 from dev.simulator.shapes import SKILLS, image
@@ -43,11 +44,16 @@ def truth(world: World, config: Mapping[str, Any], also_users: Collection[int] =
             rows[name] = _children(world, name, scope)
         required = _required(world, scope, rows, set(also_users))
         tables, needed, stubs = references.reference_tables(world, scope, rows, required)
-    merged = {**rows, **tables}
-    wanted = {**required, **needed}
+        further, asked = further_tables(world)
+    merged = {**rows, **tables, **further}
+    wanted = {**required, **needed, **asked}
     for name, table in merged.items():
         _clean(table)
         wanted[name] = wanted[name] & table.keys()
+    names = set(config.get("tables") or ())
+    for name in further:
+        if names.isdisjoint({"all", *COMES_WITH.get(name, (name,))}):
+            del merged[name], wanted[name]
     return {"rows": merged, "required": wanted, "stubs": stubs}
 
 

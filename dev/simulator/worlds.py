@@ -52,6 +52,7 @@ def build(name: str, clock: Clock, seed: int, students: int | None) -> World:
         catalogue.add_cursuses(world, plan.cursuses)
         catalogue.add_projects(world, rng, plan.projects, plan.other_projects)
         catalogue.add_achievements(world, rng, plan.achievements)
+        catalogue.add_skills(world)
         catalogue.add_coalitions(world, [*plan.campus_ids, *_neighbours(plan.campus_ids)])
         Population(world, rng, plan.attempts).add(shares, _neighbours(plan.campus_ids))
     finally:

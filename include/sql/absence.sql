@@ -50,14 +50,22 @@ where exists (
 select count(*)
 from (
   select 1
-  from intra42.users as u
+  from {home} as u
   cross join lateral (
-    select 1 from {target} as e where e.user_id = u.id {of_cursus} offset 0
+    select 1 from {target} as e where {at_home} {of_cursus} offset 0
   ) as owned
   where u.campus_id = %(campus_id)s::bigint
     or (%(campus_id)s::bigint is null and u.campus_id is null)
   limit %(enough)s
 ) as counted
+
+-- name: at_home
+-- The user, or what else is on a campus, whom a row belongs to.
+u.id = e.{owner}
+
+-- name: homeless
+-- What stands for it where rows belong to nobody.
+(select null::bigint as campus_id)
 
 -- name: lately_deleted
 -- Per scope (campus of the user, and cursus where the table has one) of rows about to be deleted: how
@@ -69,7 +77,7 @@ with doomed as (
     {cursus_id} as cursus_id,
     count(*) as rows
   from {target} as e
-  join intra42.users as u on u.id = e.user_id
+  join {home} as u on {at_home}
   where e.id = any(%(ids)s::bigint[])
   group by 1, 2, 3
 )
@@ -116,9 +124,9 @@ buried as (
     e.proof_seq,
     e._seq
   from gone as e
-  join intra42.users as u on u.id = e.user_id
+  join {home} as u on {at_home}
 )
-select id, user_id from gone
+select id, {owner} from gone
 
 -- name: buried
 -- What was deleted since then and can come back by itself. Rows of an account that was erased come
@@ -131,6 +139,7 @@ where t.resource = %(resource)s
   and t.deleted_at >= %(since)s
   and (
     t.resource = 'users'
+    or not t.row ? 'user_id'
     or exists (select 1 from intra42.users as u where u.id = (t.row ->> 'user_id')::bigint)
   )
 order by t.id

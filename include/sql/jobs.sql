@@ -221,3 +221,18 @@ on conflict (path) do update set total = excluded.total, seen_at = excluded.seen
 -- Unless a later answer was first; a time that has not come yet is none.
 where intra42.listing_totals.seen_at <= excluded.seen_at
   or intra42.listing_totals.seen_at > excluded.seen_at + interval '1 hour'
+
+-- name: refusal
+-- Why the API last refused to show a table, if it does.
+select said from intra42.refusals where resource = %(resource)s
+
+-- name: note_refusal
+-- The API refuses to show a table.
+insert into intra42.refusals as r (resource, path, said, since, asked_at, run_id)
+values (%(resource)s, %(path)s, %(said)s, %(asked_at)s, %(asked_at)s, %(run_id)s)
+on conflict (resource) do update set
+  path = excluded.path, said = excluded.said, asked_at = excluded.asked_at, run_id = excluded.run_id
+
+-- name: forget_refusal
+-- The API shows the table again.
+delete from intra42.refusals where resource = %(resource)s

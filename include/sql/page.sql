@@ -80,16 +80,16 @@ select {label} as name, count(*) as rows from {table}
 -- When each table was last read up to now: the start of the last attempt that succeeded. Attempts
 -- that read an explicit window do not count.
 select
-  t.name, t.group_name, last.started_at as read_at, last.dag_id, last.run_id, now() as asked_at
-from unnest(%(tables)s::text[], %(groups)s::text[], %(tasks)s::text[])
-  with ordinality as t (name, group_name, task_id, number)
+  t.name, t.resource, last.started_at as read_at, last.dag_id, last.run_id, now() as asked_at
+from unnest(%(tables)s::text[], %(resources)s::text[], %(tasks)s::text[])
+  with ordinality as t (name, resource, task_id, number)
 left join lateral (
   select r.started_at, d.dag_id, r.run_id
   from unnest(%(dags)s::text[]) as d (dag_id)
   cross join lateral (
     select started_at, run_id
     from intra42.sync_runs
-    where dag_id = d.dag_id and task_id = t.task_id
+    where dag_id = d.dag_id and task_id = t.task_id and resource = t.resource
       and status = 'success' and window_to is null
     order by started_at desc
     limit 1
@@ -98,6 +98,12 @@ left join lateral (
   limit 1
 ) as last on true
 order by t.number
+
+-- name: asked_tables
+-- The further tables that the settings used last ask for.
+select distinct asked.name
+from intra42.settings as s
+cross join lateral jsonb_array_elements_text(s.used -> 'tables') as asked (name)
 
 -- name: has_schema
 -- Whether any run has made the schema.

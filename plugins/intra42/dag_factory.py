@@ -22,6 +22,7 @@ from intra42.operators import (
     Intra42RefetchOperator,
     Intra42SyncOperator,
 )
+from intra42.operators.assets import asset
 from intra42.run.plan import INCREMENTAL, NIGHTLY, Does, Step, steps
 from intra42.settings import LOADER_PARAMS
 
@@ -186,6 +187,7 @@ def build_dag(
 _GROUPS = {
     "reference": "The reference tables of the mirror",
     "primary": "The primary tables of the mirror",
+    "further": "The further tables that intra42_config asks for",
     "refresh_ongoing": "Refetch ongoing enrolments: silent levels, vanished rows",
 }
 # What a task is made with, by what it does; tables and refetches need more.
@@ -224,6 +226,14 @@ def _task(step: Step, tasks: Mapping[str, Any]) -> Any:
         return Intra42SyncOperator(
             task_id=step.task, resource=resource.name, doc_md=_table_doc(resource)
         )
+    if step.does is Does.FURTHER:
+        tables = [table for name in step.further for table in graph.tables_of(name)]
+        return Intra42SyncOperator.partial(
+            task_id=step.task,
+            doc_md=step.what,
+            map_index_template="{{ task.resource }}",
+            outlets=[asset(table) for table in tables],
+        ).expand(resource=tasks["open_run"].output)
     if step.does is Does.REFETCH:
         [planned] = step.after
         return Intra42RefetchOperator.partial(

@@ -30,7 +30,9 @@ class CatalogError(Intra42Error):
 
 
 class ApiError(Intra42Error):
-    """The Intra API did not give what was asked."""
+    """The Intra API did not give what was asked. `path` is what was asked, where it is known."""
+
+    path: str = ""
 
 
 class RetriableApiError(ApiError):
@@ -59,6 +61,10 @@ class QuotaSpent(ApiError):
 
 class FatalApiError(ApiError):
     """Wrong secret, missing right, unknown filter: a retry cannot help."""
+
+
+class Forbidden(FatalApiError):
+    """This application may not read that (403)."""
 
 
 class NotFound(ApiError):

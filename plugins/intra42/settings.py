@@ -42,7 +42,8 @@ class Config(Struct, frozen=True, kw_only=True):
     `campus_ids` empty means the whole network. `lookback_minutes` is the overlap that each window
     reads again. `incremental_request_budget` and `nightly_audit_requests` count requests a run.
     `max_delete_share` is a fraction of the rows asked for, `max_delete_rows` a number of rows.
-    `hash_columns` are named `table.column`; `hash_secret` is the key they are hashed with.
+    `tables` are the further tables to mirror. `hash_columns` are named `table.column`;
+    `hash_secret` is the key they are hashed with.
     """
 
     campus_ids: _Ids = ()
@@ -60,6 +61,10 @@ class Config(Struct, frozen=True, kw_only=True):
         0.05
     )
     max_delete_rows: Annotated[int, _count("rows", 0, 10_000_000)] = 20
+    tables: Annotated[
+        tuple[str, ...],
+        Meta(description='a list of further tables, such as ["skills"], or ["all"]'),
+    ] = ()
     hash_columns: Annotated[
         tuple[Annotated[str, Meta(pattern=r"\A[a-z_]+\.[a-z_]+\Z")], ...],
         Meta(description='a list of columns such as ["users.email"]'),

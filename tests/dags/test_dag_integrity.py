@@ -19,6 +19,7 @@ from airflow.serialization.serialized_objects import DagSerialization
 from airflow.timetables.base import TimeRestriction
 
 from intra42.catalog import graph
+from intra42.catalog.model import Cadence
 from intra42.run.plan import DAGS, LOADER
 from intra42.settings import LOADER_PARAMS, PARAMS
 from intra42.warehouse.schema import migrate
@@ -27,7 +28,9 @@ from tests.dags.stack import INCREMENTAL, NIGHTLY, load_dag
 
 REFRESH = ["refresh_ongoing.plan", "refresh_ongoing.refetch", "refresh_ongoing.delete_missing"]
 # No process runs these: they wait for others, and the last one makes the run red.
-WAITING = {"primary.tables_done", "close_run"}
+WAITING = {"primary.tables_done", "further.further_done", "close_run"}
+# One mapped task for each further table that is asked for.
+FURTHER = "further.tables"
 BOTH = pytest.mark.parametrize("dag_id", [NIGHTLY, INCREMENTAL])
 
 _dags: dict[str, DAG] = {}
@@ -171,7 +174,7 @@ def test_a_scheduled_run_has_the_interval_between_two_ticks(
 @BOTH
 def test_the_tasks_are_those_of_the_catalogue(dag_id: str) -> None:
     wanted = {"open_run", *tables_of(dag_id).values(), *REFRESH}
-    wanted |= WAITING
+    wanted |= {*WAITING, FURTHER}
     if dag_id == NIGHTLY:
         wanted |= {"primary.audit", "primary.audit_done"}
     assert set(dag_of(dag_id).task_ids) == wanted
@@ -181,7 +184,7 @@ def test_the_tasks_are_those_of_the_catalogue(dag_id: str) -> None:
 def test_what_only_waits_for_others_costs_no_process(dag_id: str) -> None:
     dag = dag_of(dag_id)
     empty = {t.task_id for t in dag.tasks if t.inherits_from_empty_operator}
-    assert empty == set(dag.task_ids) - {"open_run", "primary.audit", *REFRESH} - set(
+    assert empty == set(dag.task_ids) - {"open_run", "primary.audit", FURTHER, *REFRESH} - set(
         tables_of(dag_id).values()
     )
     for task_id in empty:
@@ -194,6 +197,17 @@ def test_the_audit_of_the_nightly_comes_after_all_tables_and_before_the_refresh(
     for task_id in tables_of(NIGHTLY).values():
         assert "primary.audit" in after(dag, task_id)
     assert after(dag, "primary.audit") - {"primary.audit_done", "close_run"} == set(REFRESH)
+
+
+@BOTH
+def test_further_tables_come_after_the_primary_ones_and_before_the_refresh(dag_id: str) -> None:
+    dag = dag_of(dag_id)
+    assert {*tables_of(dag_id).values(), "open_run"} <= before(dag, FURTHER)
+    assert set(REFRESH) <= after(dag, FURTHER)
+    filled = {outlet.name for outlet in dag.get_task(FURTHER).partial_kwargs["outlets"]}
+    quarterly = [r for r in graph.of_group("further") if r.cadence is Cadence.QUARTER_HOUR]
+    asked = graph.of_group("further") if dag_id == NIGHTLY else quarterly
+    assert filled == {f"intra42.{t}" for r in asked for t in graph.tables_of(r.name)}
 
 
 @BOTH
@@ -278,7 +292,7 @@ def test_every_task_is_documented_bounded_in_time_and_tried_again(dag_id: str) -
         assert task.doc_md, task.task_id
         assert task.execution_timeout, task.task_id
         assert task.retries >= 1, task.task_id
-        waits = task.task_id in {"primary.tables_done", "primary.audit_done"}
+        waits = task.task_id.endswith("_done")
         rule = "all_done_min_one_success" if waits else "none_failed"
         assert task.trigger_rule == rule, task.task_id
 

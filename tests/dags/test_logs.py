@@ -85,6 +85,7 @@ def test_a_log_has_a_line_for_each_page_and_one_at_the_end_of_each_task(
     assert all(1 <= number <= of for number, of, *_ in numbers)
     assert all((kb > 0) == (rows > 0) for _, _, rows, kb, _ in numbers)
     without_process = {"primary.tables_done", "primary.audit_done", "close_run"}
+    without_process |= {"further.tables", "further.further_done"}
     assert closing_lines(caplog) == Counter(set(run.tasks) - {"open_run"} - without_process)
 
 

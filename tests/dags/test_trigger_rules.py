@@ -44,7 +44,7 @@ def known_to_the_scheduler(metadata_db: None) -> Iterator[None]:
 
 
 def tell(
-    dag_id: str, outcomes: Mapping[str, str], *, chunks: int = 1
+    dag_id: str, outcomes: Mapping[str, str], *, chunks: int = 1, further: int = 1
 ) -> tuple[str, dict[str, str], list[str]]:
     """Return the run's state, the tasks' states, and which tasks a process was started for."""
     started: list[str] = []
@@ -77,14 +77,15 @@ def tell(
                     continue
                 started.append(instance.task_id)
                 instance.set_state(outcomes.get(instance.task_id, "success"), session=session)
-                if instance.task_id == LAST[0] and instance.state == "success":
+                lengths = {LAST[0]: chunks, "open_run": further}
+                if instance.task_id in lengths and instance.state == "success":
                     session.add(
                         TaskMap(
                             dag_id=dag_id,
-                            task_id=LAST[0],
+                            task_id=instance.task_id,
                             run_id=run.run_id,
                             map_index=-1,
-                            length=chunks,
+                            length=lengths[instance.task_id],
                             keys=None,
                         )
                     )
@@ -101,9 +102,33 @@ def test_all_is_well(dag_id: str) -> None:
     state, states, started = tell(dag_id, {})
     assert state == "success"
     assert set(states.values()) == {"success"}
-    waiting = {"primary.tables_done", "close_run"}
+    waiting = {"primary.tables_done", "further.further_done", "close_run"}
     waiting |= {"primary.audit_done"} if dag_id == NIGHTLY else set()
     assert sorted(started) == sorted(states.keys() - waiting)
+
+
+@BOTH
+def test_further_tables_that_nobody_asks_for_cost_no_process(dag_id: str) -> None:
+    state, states, started = tell(dag_id, {}, further=0)
+    assert state == "success"
+    assert {states.pop(f"further.{name}") for name in ("tables", "further_done")} == {"skipped"}
+    assert {state for name, state in states.items() if not name.endswith("_done")} == {"success"}
+    assert "further.tables" not in started
+
+
+@BOTH
+def test_a_further_table_that_fails_stops_no_level_and_makes_the_run_red(dag_id: str) -> None:
+    state, states, _started = tell(dag_id, {"further.tables": "failed"})
+    assert state == "failed"
+    assert [states[name] for name in LAST] == ["success"] * 3
+    assert states["close_run"] == "upstream_failed"
+
+
+@BOTH
+def test_further_tables_that_are_left_alone_leave_the_run_green(dag_id: str) -> None:
+    state, states, _started = tell(dag_id, {"further.tables": "skipped"})
+    assert state == "success"
+    assert states["close_run"] == "success"
 
 
 @BOTH

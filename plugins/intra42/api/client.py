@@ -203,7 +203,7 @@ class IntraClient:
                     call.renewed = True
                     self._tokens.reject(token)
                 case _:
-                    raise error_for(reply, call.label)
+                    raise error_for(reply, call.label, call.path)
 
     def _send(self, call: _Call) -> tuple[str, Reply]:
         """Send once, when it is our turn; return the token used and the answer."""

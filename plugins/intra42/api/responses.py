@@ -20,7 +20,14 @@ import msgspec
 
 from intra42.api.model import Answer
 from intra42.api.transport import Reply
-from intra42.errors import ApiError, ApiTimeout, FatalApiError, NotFound, RetriableApiError
+from intra42.errors import (
+    ApiError,
+    ApiTimeout,
+    FatalApiError,
+    Forbidden,
+    NotFound,
+    RetriableApiError,
+)
 
 _PERSONAL = ("login", "email", "search", "first_name", "last_name", "phone")
 _USUAL = {"sort", "page[size]"}
@@ -51,6 +58,7 @@ _ACTIONS = {
     **dict.fromkeys(range(520, 531), Action.RETRY),
 }
 _SLOW = {408, 504, 522, 524}
+_FORBIDDEN = 403
 
 
 def action(status: int) -> Action:
@@ -59,15 +67,22 @@ def action(status: int) -> Action:
     return _ACTIONS.get(status, default)
 
 
-def error_for(reply: Reply, label: str) -> ApiError:
+def error_for(reply: Reply, label: str, path: str = "") -> ApiError:
     """Return the error a refusing answer stands for, in the API's own words where it has some."""
+    error = _error_for(reply, label)
+    error.path = path
+    return error
+
+
+def _error_for(reply: Reply, label: str) -> ApiError:
     got = f"{label}: the API answered {_status(reply.status)}"
     what = action(reply.status)
     if what is Action.NOT_FOUND:
         return NotFound(got)
     if what in {Action.FATAL, Action.RENEW}:
         said = api_message(reply)
-        return FatalApiError(f"{got}: {said}" if said else got)
+        kind = Forbidden if reply.status == _FORBIDDEN else FatalApiError
+        return kind(f"{got}: {said}" if said else got)
     if 300 <= reply.status < 400:
         return RetriableApiError(f"{got}, a redirect, where JSON was expected")
     return ApiTimeout(got) if reply.status in _SLOW else RetriableApiError(got)

@@ -51,9 +51,9 @@ def _undescribed(resource: Resource) -> Iterator[str]:
 
 
 def _unreadable(resource: Resource) -> Iterator[str]:
-    if resource.group not in {"reference", "primary"}:
+    if resource.group not in {"reference", "primary", "further"}:
         yield f"there is no group {resource.group}"
-    if resource.group != "primary":
+    if resource.group == "reference" or (resource.is_optional and not resource.has_user):
         return
     if resource.cursor_field is None:
         yield "no cursor field says what has changed"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from graphlib import CycleError, TopologicalSorter
 
 from intra42.catalog.model import Entrants, Resource, Strangers
@@ -31,7 +31,7 @@ def has(name: str) -> bool:
 
 
 def of_group(group: str) -> tuple[Resource, ...]:
-    """Return what is read for itself of `reference` or `primary`, in the catalogue's order."""
+    """Return what is read for itself of a group, in the catalogue's order."""
     return tuple(
         resource
         for resource in RESOURCES
@@ -41,7 +41,18 @@ def of_group(group: str) -> tuple[Resource, ...]:
 
 def read_for_themselves() -> tuple[Resource, ...]:
     """Return all resources but those that are embedded in others: one task each."""
-    return (*of_group("reference"), *of_group("primary"))
+    return (*of_group("reference"), *of_group("primary"), *of_group("further"))
+
+
+def is_asked(resource: Resource, names: Collection[str]) -> bool:
+    """Tell whether the setting `tables` asks for a resource: by name, by what comes with it.
+
+    Today's tables need not be asked for.
+    """
+    if not resource.is_optional:
+        return True
+    read = read_with(resource.name)
+    return "all" in names or not {*names}.isdisjoint(tables_of(read.name))
 
 
 def embedded_in(name: str) -> tuple[Resource, ...]:
@@ -107,8 +118,13 @@ def listed_by_campus() -> tuple[str, ...]:
 
 
 def children_of_users() -> tuple[Resource, ...]:
-    """Return the resources whose rows belong to a user: their history."""
+    """Return the resources whose rows belong to a user."""
     return tuple(resource for resource in RESOURCES if resource.has_user)
+
+
+def history(names: Collection[str]) -> tuple[Resource, ...]:
+    """Return those of them that are kept true where the setting `tables` has `names`."""
+    return tuple(resource for resource in children_of_users() if is_asked(resource, names))
 
 
 def parents(resource: Resource) -> frozenset[str]:

@@ -45,6 +45,13 @@ class Nightly(StrEnum):
     UNSEEN = "unseen"  # the window, then by id whoever it has not shown
 
 
+class Cadence(StrEnum):
+    """How often a table is read."""
+
+    QUARTER_HOUR = "every quarter hour"
+    NIGHT = "every night"
+
+
 class First(StrEnum):
     """How a primary table is read that has no watermark yet, or is to be read anew."""
 
@@ -130,6 +137,10 @@ class Resource:
     a table that `triggers` such a refetch has its user's open rows read first. `followed_by` is
     the column by whose values columns of other tables follow this one (`include/sql/derive.sql`).
 
+    The `cadence` says which runs read it. A resource of the group `further` is only read where the
+    setting `tables` asks for it; `role` is what an application needs to read it, as the reference
+    has it, empty where it names none.
+
     `people` marks the table whose rows are the people whom scope is about, `nests_people` those
     whose records hold the account itself. `named_by` is the setting that names rows of the table.
     `title` is the sentence on its task.
@@ -158,6 +169,8 @@ class Resource:
     listed: bool = False
     sortable: bool = True
     page_size: int = 100
+    cadence: Cadence = Cadence.QUARTER_HOUR
+    role: str = ""
     strangers: Strangers = Strangers.DROP
     nightly: Nightly | None = None
     first: First = First.BY_USER
@@ -204,9 +217,19 @@ class Resource:
         return next(owners, None)
 
     @property
+    def is_optional(self) -> bool:
+        """Tell whether it is only read where the setting `tables` asks for it."""
+        return self.group == "further"
+
+    @property
     def per_campus(self) -> bool:
         """Tell whether each campus has a list of its own."""
         return "{campus_id}" in self.endpoint
+
+    @property
+    def home(self) -> Ref | None:
+        """The reference to whoever is on the campus that rows are counted by, if there is one."""
+        return next((ref for ref in self.references if ref.table == "users"), None)
 
     @property
     def has_user(self) -> bool:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from intra42.catalog.columns import bigint, boolean, identity, integer, printed, text, timestamp
-from intra42.catalog.model import Link, Ref, Resource
+from intra42.catalog.model import Cadence, Link, Ref, Resource
 
 CURSUS = Resource(
     name="cursus",
     description="The curricula, as /v2/cursus lists them.",
     group="reference",
+    cadence=Cadence.NIGHT,
     endpoint="/v2/cursus",
     by_id="/v2/cursus",
     title="All cursus.",
@@ -26,6 +27,7 @@ CAMPUSES = Resource(
     description="Campuses, as /v2/campus lists them, and stubs of campuses that "
     "only other rows mention.",
     group="reference",
+    cadence=Cadence.NIGHT,
     endpoint="/v2/campus",
     by_id="/v2/campus",
     listed=True,
@@ -66,6 +68,7 @@ PROJECTS = Resource(
     name="projects",
     description="Projects of the configured cursus, and those that only other rows mention.",
     group="reference",
+    cadence=Cadence.NIGHT,
     endpoint="/v2/cursus/{cursus_id}/projects",
     by_id="/v2/projects",
     listed=True,
@@ -118,6 +121,7 @@ PROJECT_SESSIONS = Resource(
     description="How a project is offered on a campus and in a cursus, as the "
     "project's own list has it.",
     group="reference",
+    cadence=Cadence.NIGHT,
     endpoint="/v2/cursus/{cursus_id}/projects",
     explode="project_sessions",
     embedded_in="projects",
@@ -161,6 +165,7 @@ ACHIEVEMENTS = Resource(
     name="achievements",
     description="The achievements catalogue.",
     group="reference",
+    cadence=Cadence.NIGHT,
     endpoint="/v2/campus/{campus_id}/achievements",
     by_id="/v2/achievements",
     listed=True,
@@ -204,6 +209,7 @@ COALITIONS = Resource(
     name="coalitions",
     description="Coalitions, as the blocs (campus x cursus) list them.",
     group="reference",
+    cadence=Cadence.NIGHT,
     endpoint="/v2/blocs",
     campus_filter="filter[campus_id]",
     explode="coalitions",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection
 
 from psycopg import sql
 
@@ -22,10 +23,11 @@ log = logging.getLogger(__name__)
 _PAGE = 100
 
 
-def sync_reference(work: Work, resource: Resource) -> None:
+def sync_reference(work: Work, resource: Resource) -> set[int]:
     """Read all of `resource`, then the rows that only others mention, and mark what is listed.
 
-    Pairs that a list lacks are removed when a second one lacks them, too.
+    Pairs that a list lacks are removed when a second one lacks them, too. Returns the ids that the
+    listing showed.
     """
     lock(work, resource)
     reader = Reader(work, resource)
@@ -43,6 +45,7 @@ def sync_reference(work: Work, resource: Resource) -> None:
             rewriting.reread(work, read, None)
         if resource.listed:
             _mark_listed(work, reader, seen)
+        return seen
     finally:
         reader.report_notes()
 
@@ -67,12 +70,18 @@ def _read_each_cursus(work: Work, reader: Reader) -> set[int]:
 def _reread_unlisted(work: Work, reader: Reader, seen: set[int]) -> None:
     """Keep rows true that the listing does not show, because only other rows mention them."""
     resource = reader.resource
-    if resource.by_id is None:
+    if resource.by_id is None or resource.is_optional:
         return
+    ids = unlisted(work, resource, seen)
+    if ids:
+        fetch_by_id(work, resource, ids, reader.doubts)
+
+
+def unlisted(work: Work, resource: Resource, seen: Collection[int]) -> list[int]:
+    """Return the rows that a listing did not show."""
     statement = compose("merge/unlisted", target=table(resource.name))
     rows = work.connection.execute(statement, {"seen": sorted(seen)}).fetchall()
-    if rows:
-        fetch_by_id(work, resource, [row[0] for row in rows], reader.doubts)
+    return [row[0] for row in rows]
 
 
 def _mark_listed(work: Work, reader: Reader, seen: set[int]) -> None:

@@ -33,7 +33,8 @@ def forget_unwanted(connection: psycopg.Connection[Any], dag_id: str, request: R
         return
     wanted = [
         (resource.name, scope.key)
-        for resource in graph.of_group("primary")
+        for resource in (*graph.of_group("primary"), *graph.of_group("further"))
+        if graph.is_asked(resource, request.standing.tables)
         for scope in window.scopes(resource, request.standing)
     ]
     values = {

@@ -9,6 +9,7 @@ import psycopg
 
 from intra42.attempt.work import Identity
 from intra42.run.forgetting import forget_unwanted
+from intra42.run.plan import refuse_unknown_further
 from intra42.run.remembered import check, remember
 from intra42.run.session import ApiSettings
 from intra42.settings import Request
@@ -25,12 +26,13 @@ def open_run(connect: Connect, api: ApiSettings, identity: Identity, request: Re
     """Migrate the schema, prove that the API lets us in, and note where the run starts.
 
     Raises:
-        ConfigError: `hash_columns` names a column that cannot be hashed, a setting is missing that
+        ConfigError: `tables` or `hash_columns` names what it may not, a setting is missing that
             narrowed what the last run did, or the warehouse cannot serve as it is set up.
         FatalApiError: the API refuses the client id or secret.
         psycopg.OperationalError: the warehouse cannot be reached.
     """
     chosen(request.config)
+    refuse_unknown_further(request)
     names = {"dag_id": identity.dag_id, "run_id": identity.run_id}
     tokens = api.tokens(connect)
     with (

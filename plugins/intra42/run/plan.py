@@ -12,6 +12,7 @@ from graphlib import TopologicalSorter
 from types import MappingProxyType
 
 from intra42.catalog import graph
+from intra42.catalog.model import Cadence, Resource
 from intra42.errors import ConfigError
 from intra42.settings import Request
 
@@ -29,6 +30,7 @@ class Does(StrEnum):
     PLAN = "plan the refetches"
     REFETCH = "refetch some chunks"
     DELETE = "delete what is missing"
+    FURTHER = "sync the further tables that are asked for"
     NOTHING = "wait for others"
 
 
@@ -43,6 +45,7 @@ class Step:
         resource: the table, or what the ledger calls it instead.
         after: the steps before it. One of them that fails stops it.
         settles: whether it only waits for them, failed or not, unless none succeeded.
+        further: the tables it is taken for, once each, where they are asked for.
     """
 
     name: str
@@ -51,6 +54,7 @@ class Step:
     resource: str = ""
     after: tuple[str, ...] = ()
     settles: bool = False
+    further: tuple[str, ...] = ()
 
     @property
     def group(self) -> str:
@@ -74,7 +78,15 @@ def steps(*, loads: bool) -> tuple[Step, ...]:
     needed = {name for step in tables for name in step.after}
     last = [step.name for step in tables if step.name not in needed]
     done = _settled("primary.tables_done", "Every table has had its turn.", [opened.name, *last])
-    found = [opened, *tables, done]
+    further = _further(done.name, loads=loads)
+    found = [opened, *tables, done, further]
+    last.append(further.name)
+    done = _settled(
+        "further.further_done",
+        "The further tables have had their turn.",
+        ["open_run", further.name],
+    )
+    found.append(done)
     if loads:
         audit = Step(
             name="primary.audit",
@@ -103,8 +115,11 @@ def _tables(opened: Step, *, loads: bool) -> list[Step]:
 
     So a table that fails stops only those that need it, whatever their group.
     """
-    chosen = graph.read_for_themselves() if loads else graph.of_group("primary")
-    resources = {resource.name: resource for resource in chosen}
+    resources = {
+        resource.name: resource
+        for resource in graph.read_for_themselves()
+        if not resource.is_optional and _has_turn(resource, loads=loads)
+    }
     edges = graph.edges(resources.values())
     names = {name: f"{resource.group}.{name}" for name, resource in resources.items()}
     return [
@@ -117,6 +132,26 @@ def _tables(opened: Step, *, loads: bool) -> list[Step]:
         )
         for name in TopologicalSorter(edges).static_order()
     ]
+
+
+def _has_turn(resource: Resource, *, loads: bool) -> bool:
+    return loads or resource.cadence is Cadence.QUARTER_HOUR
+
+
+def _further(before: str, *, loads: bool) -> Step:
+    """Return the step for all further tables: it is taken once for each that is asked for."""
+    return Step(
+        name="further.tables",
+        does=Does.FURTHER,
+        what="The further tables that the setting tables asks for, each by itself.",
+        # The first task says which tables these are.
+        after=("open_run", before),
+        further=tuple(
+            resource.name
+            for resource in graph.of_group("further")
+            if _has_turn(resource, loads=loads)
+        ),
+    )
 
 
 def _settled(name: str, what: str, after: list[str]) -> Step:
@@ -160,15 +195,24 @@ def why_skipped(does: Does, request: Request, resource: str = "") -> str | None:
 
     The plan of an explicit window still reads the histories of those who entered late.
     """
+    if does is Does.SYNC and not graph.is_asked(graph.get(resource), request.config.tables):
+        return f"the setting tables of {request.variable} does not ask for {resource}"
     if not request.window:
         return None
-    if does is Does.SYNC and graph.read_with(resource).group == "reference":
+    if does is Does.FURTHER or (does is Does.SYNC and graph.read_with(resource).group != "primary"):
         return "an explicit window reads the primary tables only"
     if does is Does.AUDIT:
         return "an explicit window verifies and deletes nothing"
     if does in {Does.REFETCH, Does.DELETE}:
         return "an explicit window refreshes and deletes nothing"
     return None
+
+
+def asked_of(step: Step, request: Request) -> list[str]:
+    """Return the further tables that a run takes a step for."""
+    if request.window:
+        return []
+    return [n for n in step.further if graph.is_asked(graph.get(n), request.config.tables)]
 
 
 def refuse_unknown_tables(request: Request) -> None:
@@ -185,6 +229,22 @@ def refuse_unknown_tables(request: Request) -> None:
             "the reference tables are read whole every night"
         )
         raise ConfigError(message)
+
+
+def refuse_unknown_further(request: Request) -> None:
+    """Refuse a setting `tables` that names what there is not.
+
+    Raises:
+        ConfigError: the message lists what it may name.
+    """
+    further = [t for r in graph.of_group("further") for t in graph.tables_of(r.name)]
+    for name in request.standing.tables:
+        if name not in {"all", *further}:
+            message = (
+                f"{request.variable}: tables names {name!r}, but may name {', '.join(further)}, "
+                "or all"
+            )
+            raise ConfigError(message)
 
 
 def refuse_unknown_keys(given: Iterable[str], allowed: Iterable[str]) -> None:

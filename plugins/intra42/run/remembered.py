@@ -24,7 +24,7 @@ from intra42.warehouse import hashing
 from intra42.warehouse.hashing import Hashing
 from intra42.warehouse.statements import read
 
-_SCOPE = ("campus_ids", "cursus_ids", "refresh_cursus_ids")
+_SCOPE = ("campus_ids", "cursus_ids", "refresh_cursus_ids", "tables")
 _KEPT = (*_SCOPE, "delete_missing", "max_delete_share", "max_delete_rows")
 
 Memory = Mapping[str, Mapping[str, Any]]  # settings by variable

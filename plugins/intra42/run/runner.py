@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
-from intra42.run.plan import Does, Step, why_skipped
+from intra42.run.plan import Does, Step, asked_of, why_skipped
 from intra42.settings import Request
 
 
@@ -47,7 +47,7 @@ def run(
     Args:
         plan: the steps of a DAG.
         request: the order of the run.
-        perform: takes a step; of a refetch, the number of the task and its chunks.
+        perform: takes a step; of a mapped one, with its number, and the chunks of a refetch.
         fails: the errors by which a step fails; any other ends the run.
     """
     outcome = Outcome()
@@ -57,7 +57,7 @@ def run(
         if state is None and why_skipped(step.does, request, step.resource):
             state = State.SKIPPED
         if state is None:
-            found, errors = _take(step, chunks, perform, fails)
+            found, errors = _take(_instances(step, request, chunks), perform, fails)
             outcome.errors += errors
             state = State.FAILED if errors else State.SUCCESS if found else State.SKIPPED
             if step.does is Does.PLAN and not errors:
@@ -66,16 +66,29 @@ def run(
     return outcome
 
 
+def _instances(
+    step: Step, request: Request, chunks: Sequence[Sequence[int]]
+) -> list[tuple[Step, int, Sequence[int]]]:
+    """Return what to take: the step, or one for each thing that it is mapped over."""
+    match step.does:
+        case Does.REFETCH:
+            return [(step, number, part) for number, part in enumerate(chunks)]
+        case Does.FURTHER:
+            tables = enumerate(asked_of(step, request))
+            return [(replace(step, resource=name), number, ()) for number, name in tables]
+        case _:
+            return [(step, -1, ())]
+
+
 def _take(
-    step: Step,
-    chunks: Sequence[Sequence[int]],
+    instances: Iterable[tuple[Step, int, Sequence[int]]],
     perform: Callable[[Step, int, Sequence[int]], Any],
     fails: tuple[type[Exception], ...],
 ) -> tuple[list[Any], list[Exception]]:
-    """Take a step, a refetch once for each of `chunks`; return what came of it, and the errors."""
+    """Take the instances of a step; return what came of them, and the errors."""
     found: list[Any] = []
     errors: list[Exception] = []
-    for number, part in enumerate(chunks) if step.does is Does.REFETCH else [(-1, ())]:
+    for step, number, part in instances:
         try:
             found.append(None if step.does is Does.NOTHING else perform(step, number, part))
         except fails as error:

@@ -9,16 +9,21 @@ from intra42.attempt.work import Work
 from intra42.catalog import graph
 from intra42.catalog.model import Resource
 from intra42.read.reference import sync_reference
+from intra42.run.access import unless_refused
 from intra42.run.plan import Does, Step
 from intra42.run.primary import sync_primary
+from intra42.run.whole import sync_whole
 from intra42.verify import refresh
 from intra42.verify.audit import verify
 
 
 def take(step: Step, work: Work, chunks: Sequence[int] = ()) -> Any:
-    """Take a step other than the first; `chunks` are those of a refetch."""
+    """Take a step other than the first; `chunks` are those of a refetch.
+
+    Returns what the next step needs, or why a table is left alone.
+    """
     match step.does:
-        case Does.SYNC:
+        case Does.SYNC | Does.FURTHER:
             return sync(work, graph.read_with(step.resource))
         case Does.AUDIT:
             return verify(work)
@@ -33,9 +38,16 @@ def take(step: Step, work: Work, chunks: Sequence[int] = ()) -> Any:
             raise ValueError(message)
 
 
-def sync(work: Work, resource: Resource) -> None:
-    """Bring a table up to date: reference tables are read whole, others from their watermark."""
+def sync(work: Work, resource: Resource) -> str | None:
+    """Bring a table up to date: one without a cursor is read whole, others from their watermark.
+
+    Returns why it was left alone, None if it was not.
+    """
+    if resource.is_optional:
+        read = sync_whole if resource.cursor_field is None else sync_primary
+        return unless_refused(work, resource, read)
     (sync_reference if resource.group == "reference" else sync_primary)(work, resource)
+    return None
 
 
 def plan_refresh(work: Work) -> list[list[int]]:

@@ -146,7 +146,7 @@ def _store(work: Work, users: list[Seen], memberships: Decoded) -> None:
     resolve(work, homes, own)
     queued = [
         resource.name
-        for resource in graph.children_of_users()
+        for resource in graph.history(work.config.tables)
         if resource is not homes or not work.config.campus_ids
     ]
 

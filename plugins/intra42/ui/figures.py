@@ -13,6 +13,7 @@ from typing import Any
 from psycopg import sql
 
 from intra42.catalog import graph
+from intra42.catalog.model import Cadence, Resource
 from intra42.ui.masking import masked
 from intra42.ui.warehouse import Connection
 from intra42.warehouse.statements import compose, read, table
@@ -73,29 +74,42 @@ def freshness(connection: Connection, dags: Dags) -> dict[str, Any]:
     fresh (within the promise), due (a run is about to renew it), late, or never.
     """
     tables = [
-        (table, resource.group, f"{resource.group}.{resource.name}")
-        for resource in graph.read_for_themselves()
+        (table, resource.name, _task(resource))
+        for resource in _mirrored(connection)
         for table in graph.tables_of(resource.name)
     ]
     found = _rows(
         connection,
         "freshness",
         tables=[name for name, _, _ in tables],
-        groups=[group for _, group, _ in tables],
+        resources=[name for _, name, _ in tables],
         tasks=[task for _, _, task in tables],
         dags=dags.both,
     )
     return {
         "tables": [
-            _age(row["name"], row["group_name"], row["read_at"], row["asked_at"])
+            _age(row["name"], graph.get(row["resource"]), row["read_at"], row["asked_at"])
             | {"dag_id": row["dag_id"], "run_id": row["run_id"]}
             for row in found
         ]
     }
 
 
-def _age(name: str, group: str, read_at: datetime | None, asked_at: datetime) -> dict[str, Any]:
-    promise = QUARTER_HOUR if group == "primary" else DAY
+def _mirrored(connection: Connection) -> list[Resource]:
+    """Return what is read for itself, of the further tables those that the settings ask for."""
+    names = {row["name"] for row in _rows(connection, "asked_tables")}
+    return [r for r in graph.read_for_themselves() if graph.is_asked(r, names)]
+
+
+def _task(resource: Resource) -> str:
+    """Return the task that reads a table; all further tables share one."""
+    return f"{resource.group}.{'tables' if resource.is_optional else resource.name}"
+
+
+def _age(
+    name: str, resource: Resource, read_at: datetime | None, asked_at: datetime
+) -> dict[str, Any]:
+    promise = QUARTER_HOUR if resource.cadence is Cadence.QUARTER_HOUR else DAY
     age = None if read_at is None else max(asked_at - read_at, timedelta(0))
     if age is None:
         state = "never"
@@ -117,7 +131,7 @@ def sizes(connection: Connection) -> dict[str, Any]:
 
     Small tables are counted; of others `exact` is false and `rows` is PostgreSQL's estimate.
     """
-    names = [t for r in graph.read_for_themselves() for t in graph.tables_of(r.name)]
+    names = [t for r in _mirrored(connection) for t in graph.tables_of(r.name)]
     estimates = {row["name"]: row["estimate"] for row in _rows(connection, "sizes", tables=names)}
     small, total = [], 0
     for name in sorted(names, key=estimates.__getitem__):

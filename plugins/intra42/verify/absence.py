@@ -29,7 +29,7 @@ from intra42.store.page import derive_from
 from intra42.store.reading import IdsSeries, Reader, ids_of
 from intra42.store.witnesses import WITNESSES, seen_since, witnesses
 from intra42.verify.removal import hold
-from intra42.warehouse.statements import compose, table
+from intra42.warehouse.statements import compose, read, table
 
 log = logging.getLogger(__name__)
 
@@ -282,7 +282,7 @@ def delete(
             "deleted_at": last.date,
             "reason": "absent from two complete answers of one run",
         }
-        statement = compose("absence/delete", target=table(resource.name), cursus=_cursus(resource))
+        statement = compose("absence/delete", cursus=_cursus(resource), **_places(resource))
         rows = work.connection.execute(statement, values).fetchall()
         work.counts.changed(resource.name, deleted=len(rows))
         if resource.followed_by:
@@ -295,6 +295,21 @@ def delete(
         *(deleted, resource.name),
     )
     return deleted
+
+
+def _places(resource: Resource) -> dict[str, sql.Composable]:
+    """Return a table, and who is on the campus that its rows are counted by, if anybody."""
+    home = resource.home
+    if home is None:
+        nobody = {"home": read("absence/homeless"), "at_home": sql.SQL("true")}
+        return {"target": table(resource.name), "owner": sql.Identifier("id"), **nobody}
+    owner = sql.Identifier(home.column)
+    return {
+        "target": table(resource.name),
+        "owner": owner,
+        "home": table(home.table),
+        "at_home": compose("absence/at_home", owner=owner),
+    }
 
 
 def _cursus(resource: Resource) -> sql.Composable:
@@ -319,17 +334,16 @@ def _guard(
         )
         raise DeleteRefused(message)
     has_cursus = resource.scope_cursus is not None
-    target = table(resource.name)
     found = compose(
         "absence/lately_deleted",
-        target=target,
+        **_places(resource),
         cursus=_cursus(resource),
         cursus_id=sql.SQL("e.cursus_id" if has_cursus else "null::bigint"),
     )
     same_cursus = sql.SQL("and e.cursus_id is not distinct from %(cursus_id)s")
     count = compose(
         "absence/rows_of_scope",
-        target=target,
+        **_places(resource),
         of_cursus=same_cursus if has_cursus else sql.SQL(""),
     )
     values = {"resource": resource.name, "ids": list(doomed), **spans_before(now)}

@@ -112,7 +112,7 @@ def _try_to_audit(work: Work, troubles: Troubles) -> None:
         return
     first_seq: int = work.fetch("ledger/run_start")[0][0]
     # Another table is the first each night.
-    audits = rotated(work, [_begin(work, r) for r in graph.children_of_users()], "tables")
+    audits = rotated(work, [_begin(work, r) for r in graph.history(work.config.tables)], "tables")
     students, counts, pursuit, refetches = _ends(work, budget)
     with troubles.kept():
         find_missing_students(work, students)

@@ -17,13 +17,15 @@ from psycopg.types.json import Jsonb
 
 from dev.docs.readme import MIRROR, handbook, resource_table, with_table
 from dev.stack.settings import ROOT, IntraAccount
+from intra42.catalog import graph
 from intra42.catalog.resources import RESOURCES
 from intra42.dag_factory import build_dag
 from intra42.hooks import Intra42Hook
 from intra42.run.connections import DEFAULT_BASE_URL, settings_of
 from intra42.settings import Config, parse_config, parse_request
+from intra42.verify.absence import _places
 from intra42.warehouse.schema import migrate
-from intra42.warehouse.statements import read
+from intra42.warehouse.statements import compose
 
 PAGES = tuple(str(path.relative_to(ROOT)) for path in sorted((ROOT / "docs").rglob("*.md")))
 DOCUMENTS = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", *PAGES)
@@ -280,9 +282,7 @@ def test_the_undo_of_a_delete_brings_the_whole_row_back(
     assert str(ENROLMENT) in undo
     with warehouse as connection:
         before = _mirror_an_enrolment(connection)
-        delete = read("absence/delete").format(
-            target=sql.Identifier("intra42", "cursus_users"), cursus=sql.SQL("")
-        )
+        delete = compose("absence/delete", cursus=sql.SQL(""), **_places(graph.get("cursus_users")))
         connection.execute(
             delete,
             {

@@ -24,6 +24,7 @@ def test_an_absent_variable_means_the_defaults():
         "delete_missing": True,
         "max_delete_share": 0.05,
         "max_delete_rows": 20,
+        "tables": (),
         "hash_columns": (),
         "hash_secret": "",
     }
