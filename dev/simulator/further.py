@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from dev.simulator.clock import to_datetime
@@ -12,14 +13,20 @@ Tables = dict[str, dict[Any, Row]]
 Keys = dict[str, set[Any]]
 
 
+_TABLES = ("skills", "quests", "quests_users")
 # By each of which a table is asked for.
-COMES_WITH: dict[str, tuple[str, ...]] = {}
+COMES_WITH = dict.fromkeys(("quests_users", "quests"), ("quests_users", "quests"))
 
 
-def further_tables(world: World) -> tuple[Tables, Keys]:
-    """Return rows and required keys of the tables that a mirror has only where it is asked to."""
-    rows: Tables = {"skills": {row.id: _plain(row, world, "skills") for row in world.skills}}
-    return rows, {name: set(table) for name, table in rows.items()}
+def further_tables(world: World, users: Collection[int]) -> tuple[Tables, Keys]:
+    """Return rows and required keys of the further tables, for a mirror of `users`."""
+    rows: Tables = {
+        name: {row.id: _plain(row, world, name) for row in world.tables[name]} for name in _TABLES
+    }
+    keys = {name: set(table) for name, table in rows.items()}
+    keys["quests_users"] = {n for n, row in rows["quests_users"].items() if row["user_id"] in users}
+    keys["quests"] = {rows["quests_users"][number]["quest_id"] for number in keys["quests_users"]}
+    return rows, keys
 
 
 def _plain(row: Any, world: World, table: str) -> Row:

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from dev.simulator.clock import iso
 from dev.simulator.reference_shapes import Json
-from dev.simulator.rows import Skill
+from dev.simulator.rows import Quest, QuestsUser, Skill
+from dev.simulator.shapes import user
 
 if TYPE_CHECKING:
     from dev.simulator.store import Store
@@ -19,4 +20,38 @@ def skill(_: Store, row: Skill) -> Json:
         "slug": row.slug,
         "name": row.name,
         "created_at": iso(row.created_at),
+    }
+
+
+def quest(row: Quest) -> Json:
+    """Show a milestone as others nest it."""
+    return {
+        "id": row.id,
+        "name": row.name,
+        "slug": row.slug,
+        "kind": row.kind,
+        "internal_name": row.internal_name,
+        "description": row.description,
+        "cursus_id": row.cursus_id,
+        "campus_id": row.campus_id,
+        "created_at": iso(row.created_at),
+        "updated_at": iso(row.updated_at),
+        "grade_id": row.grade_id,
+        "position": row.position,
+    }
+
+
+def quests_user(store: Store, row: QuestsUser) -> Json:
+    """Show a user's milestone, with the user and the milestone inside."""
+    return {
+        "id": row.id,
+        "end_at": iso(row.end_at),
+        "quest_id": row.quest_id,
+        "validated_at": iso(row.validated_at),
+        "prct": row.prct,
+        "advancement": row.advancement,
+        "created_at": iso(row.created_at),
+        "updated_at": iso(row.updated_at),
+        "user": user(store, store.nested_user(row.user_id, row.id)),
+        "quest": quest(store.quests[row.quest_id]),
     }

@@ -83,6 +83,10 @@ _COALITION = _fields(
 _COALITIONS_USER = _fields(f"{STANDARD} coalition_id:int user_id:int this_year_score:int")
 _BLOC = _fields(f"{STANDARD} cursus_id:int campus_id:int squad_size:int")
 _SKILL = _fields(f"{STANDARD} name:str slug:str")
+_QUESTS_USER_RANGES = _fields(
+    f"{STANDARD} quest_id:int user_id:int end_at:time validated_at:time prct:float advancement:str"
+)
+_QUESTS_USER = _QUESTS_USER_RANGES | _fields("campus_id:int end:bool validated:bool")
 _CAMPUS_USER = _fields(f"{STANDARD} user_id:int campus_id:int is_primary:bool")
 
 
@@ -165,6 +169,14 @@ RESOURCES: dict[str, Resource] = {
         ),
         Resource("blocs", reference_shapes.bloc, filters=_BLOC, ranges=None, sorts=_BLOC),
         Resource("campus_users", shapes.campus_user, **_same(_CAMPUS_USER)),
+        Resource(
+            "quests_users",
+            further_shapes.quests_user,
+            filters=_QUESTS_USER,
+            ranges=_QUESTS_USER_RANGES,
+            sorts=_QUESTS_USER_RANGES,
+            order=("-id",),
+        ),
         Resource("skills", further_shapes.skill, **_same(_SKILL), order=("name", "-id")),
     )
 }
@@ -209,6 +221,12 @@ SPECIAL_FILTERS: dict[tuple[str, str], Match] = {
     ("cursus_users", "campus_id"): lambda store, row, wanted: (
         store.primary_campus(row.user_id) in wanted
     ),
+    # Of the user, not of the milestone: nobody knows, and it is the harsher guess.
+    ("quests_users", "campus_id"): lambda store, row, wanted: (
+        store.primary_campus(row.user_id) in wanted
+    ),
+    ("quests_users", "end"): lambda store, row, wanted: _before(row.end_at, store) in wanted,
+    ("quests_users", "validated"): lambda _, row, wanted: (row.validated_at is not None) in wanted,
     ("cursus_users", "end"): lambda store, row, wanted: _before(row.end_at, store) in wanted,
     ("cursus_users", "future"): lambda store, row, wanted: (
         (row.begin_at is not None and not _before(row.begin_at, store)) in wanted

@@ -243,6 +243,39 @@ class Skill:
 
 
 @dataclass(slots=True)
+class Quest:
+    """A milestone."""
+
+    id: int
+    name: str
+    slug: str
+    cursus_id: int
+    campus_id: int | None
+    position: int
+    created_at: int
+    updated_at: int
+    kind: str = "main"
+    internal_name: str | None = None
+    description: str = "Invented."
+    grade_id: int | None = None
+
+
+@dataclass(slots=True)
+class QuestsUser:
+    """A user's milestone."""
+
+    id: int
+    quest_id: int
+    user_id: int
+    end_at: int | None
+    validated_at: int | None
+    created_at: int
+    updated_at: int
+    prct: float | None = None
+    advancement: str | None = None
+
+
+@dataclass(slots=True)
 class Harsh:
     """Switches that make the API nastier than it has to be."""
 
@@ -278,4 +311,6 @@ Row = (
     | AchievementsUser
     | CoalitionsUser
     | Skill
+    | Quest
+    | QuestsUser
 )

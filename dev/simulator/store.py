@@ -20,6 +20,8 @@ from dev.simulator.rows import (
     Harsh,
     Project,
     ProjectsUser,
+    Quest,
+    QuestsUser,
     Row,
     Skill,
     User,
@@ -53,6 +55,8 @@ class Store:
         self.achievements_users = Table("achievements_users", AchievementsUser, "user_id")
         self.coalitions_users = Table("coalitions_users", CoalitionsUser, "user_id", "coalition_id")
         self.skills = Table("skills", Skill)
+        self.quests = Table("quests", Quest)
+        self.quests_users = Table("quests_users", QuestsUser, "user_id")
         self.tables: dict[str, Table[Any]] = {
             table.name: table for table in vars(self).values() if isinstance(table, Table)
         }
@@ -230,6 +234,19 @@ class Store:
         number = id or self.skills.next_id()
         values = {"id": number, "name": f"Skill {number}", "slug": f"skill-{number}"}
         return self.put(self.skills, Skill(**self._defaults(self.skills, values | given)))
+
+    def add_quest(self, id: int | None = None, **given: Any) -> Quest:  # noqa: A002
+        """Add a milestone of cursus 21."""
+        number = id or self.quests.next_id()
+        values = {"id": number, "name": f"Rank {number}", "slug": f"rank-{number}"}
+        values |= {"cursus_id": 21, "campus_id": None, "position": number}
+        return self.put(self.quests, Quest(**self._defaults(self.quests, values | given)))
+
+    def add_quests_user(self, user_id: int, quest_id: int, **given: Any) -> QuestsUser:
+        """Add a user's milestone, not reached unless told otherwise."""
+        values = {"user_id": user_id, "quest_id": quest_id, "end_at": None, "validated_at": None}
+        row = QuestsUser(**self._defaults(self.quests_users, given, **values))
+        return self.put(self.quests_users, row)
 
 
 def times(values: dict[str, Any]) -> dict[str, Any]:

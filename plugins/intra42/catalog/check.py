@@ -31,6 +31,7 @@ def problems(resources: Sequence[Resource] = RESOURCES) -> Iterator[str]:
         for sentence in (
             *_undescribed(resource),
             *_unreadable(resource),
+            *_misplaced(resource, resources),
             *_not_columns(resource),
             *_unknown(resource, tables),
         ):
@@ -63,6 +64,13 @@ def _unreadable(resource: Resource) -> Iterator[str]:
         yield "its rows are asked for again by id, and no listing takes ids"
     if not (resource.has_user or resource.people):
         yield "its rows belong to nobody"
+
+
+def _misplaced(resource: Resource, resources: Sequence[Resource]) -> Iterator[str]:
+    outer = next((r for r in resources if r.name == resource.embedded_in), None)
+    mentioned = outer is not None and any(ref.table == resource.name for ref in outer.references)
+    if outer and resource.owner is None and not mentioned:
+        yield f"neither refers to {outer.name} nor {outer.name} to it"
 
 
 def _not_columns(resource: Resource) -> Iterator[str]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from intra42.catalog.columns import identity, text, timestamp
-from intra42.catalog.model import Cadence, Resource
+from intra42.catalog.columns import bigint, double, identity, integer, printed, text, timestamp
+from intra42.catalog.model import Cadence, Ref, Resource
 
 SKILLS = Resource(
     name="skills",
@@ -18,5 +18,60 @@ SKILLS = Resource(
         text("name", "Its name."),
         text("slug", "Its name as it stands in addresses."),
         timestamp("created_at", "When the API says it was created."),
+    ),
+)
+
+QUESTS = Resource(
+    name="quests",
+    description="Milestones of a cursus, as the rows of quests_users show them.",
+    group="further",
+    endpoint="/v2/quests_users",
+    embedded_in="quests_users",
+    explode="quest",
+    references=(
+        Ref("cursus_id", "cursus"),
+        Ref("campus_id", "campuses"),
+    ),
+    columns=(
+        identity("The API's id of the milestone."),
+        text("name", "Its name, such as Common Core Rank 01."),
+        text("slug", "Its name as it stands in addresses."),
+        text("kind", "main, ... (free text)"),
+        text("internal_name", "A name for staff; mostly null."),
+        text("description", "What it asks for."),
+        bigint("cursus_id", "The cursus."),
+        bigint("campus_id", "The campus; null where it is one of all."),
+        bigint("grade_id", "The API's id of the grade it leads to; may be null."),
+        integer("position", "Its place among those of the cursus."),
+        timestamp("created_at", "When the API says it was created."),
+        timestamp("updated_at", "When the API says it last changed."),
+    ),
+)
+
+QUESTS_USERS = Resource(
+    name="quests_users",
+    description="Milestones of the users: reached, or to be reached until a deadline.",
+    group="further",
+    endpoint="/v2/quests_users",
+    by_id="/v2/quests_users",
+    cursor_field="updated_at",
+    user_key="filter[user_id]",
+    campus_filter="filter[campus_id]",
+    scope_campus=True,
+    title="Milestones of the users.",
+    references=(
+        Ref("quest_id", "quests"),
+        Ref("user_id", "users"),
+    ),
+    columns=(
+        identity("The API's id."),
+        bigint("quest_id", "The milestone.", required=True),
+        bigint("user_id", "The user.", "user", "id", required=True),
+        timestamp("end_at", "The deadline, or when it ended without being reached."),
+        timestamp("validated_at", "When it was reached; null until then."),
+        double("prct", "How far it is, in percent; mostly null."),
+        printed("advancement", "As the API has it; mostly null."),
+        timestamp("created_at", "When the API says it was created."),
+        timestamp("updated_at", "When the API says it last changed."),
     ),
 )

@@ -148,7 +148,9 @@ class Resource:
     `description` is the table's comment in the database.
 
     `explode` is the list inside each record of the endpoint that holds the rows. A resource that is
-    `embedded_in` another one is read with that one's records and has no request of its own.
+    `embedded_in` another one is read with that one's records and has no request of its own. Either
+    its rows refer to the record that holds them, or the record refers to one row, an object that is
+    stored before it.
     """
 
     name: str
@@ -201,7 +203,7 @@ class Resource:
         if self.cursor_field is not None and self.cursor_field not in names:
             message = f"{self.name}: the cursor field {self.cursor_field} is not a column"
             raise CatalogError(message)
-        if self.embedded_in is not None and (not self.explode or self.owner is None):
+        if self.embedded_in is not None and not self.explode:
             message = f"{self.name}: nothing says where in {self.embedded_in} its rows are"
             raise CatalogError(message)
 
@@ -212,7 +214,7 @@ class Resource:
 
     @property
     def owner(self) -> str | None:
-        """The column that holds the id of the record it is embedded in, if it is."""
+        """The column that holds the id of the record it is embedded in, if it has one."""
         owners = (ref.column for ref in self.references if ref.table == self.embedded_in)
         return next(owners, None)
 

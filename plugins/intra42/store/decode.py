@@ -29,6 +29,11 @@ class Decoded:
     records: int = 0
 
     @property
+    def parents(self) -> list[tuple[Inner, Answer]]:
+        """What came inside the records, and has to be stored before them."""
+        return [item for item in self.inner if _is_parent(item[0].resource)]
+
+    @property
     def rows(self) -> list[Row]:
         """The rows alone."""
         return [row for row, _answer in self.seen]
@@ -69,14 +74,21 @@ def cut_all(cutter: Cutter, records: Iterable[Any]) -> tuple[list[Row], list[Unf
 
 
 def exploded(resource: Resource, records: Iterable[Any]) -> Iterable[Any]:
-    """Return the records inside the records, each with the outer one under the key `..`."""
+    """Return the records inside the records; those of a list have the outer one under `..`."""
     if resource.explode is None:
         return records
+    if _is_parent(resource):
+        return (outer[resource.explode] for outer in records)
     return (
         {**inner, "..": outer} if isinstance(inner, dict) else inner
         for outer in records
         for inner in _inner(outer, resource.explode)
     )
+
+
+def _is_parent(resource: Resource) -> bool:
+    """Tell whether the record that holds a row refers to it, and not the other way round."""
+    return resource.embedded_in is not None and resource.owner is None
 
 
 def _inner(outer: Any, field: str) -> list[Any]:
@@ -87,7 +99,7 @@ def _inner(outer: Any, field: str) -> list[Any]:
 
 @dataclass(frozen=True, slots=True)
 class Inner:
-    """What the list inside one record held: the rows of `resource` that `owner` has."""
+    """What was inside the record `owner`: the rows that it lists, or the one it refers to."""
 
     resource: Resource
     owner: int
@@ -101,11 +113,12 @@ def inner_cutters(resource: Resource) -> dict[str, Cutter]:
 
 
 def cut_inner(cutters: Mapping[str, Cutter], rows: Iterable[Row]) -> list[Inner]:
-    """Cut the lists inside the records of `rows`; a record without a list says nothing."""
+    """Cut what is inside the records of `rows`; a record without it says nothing."""
     found = []
     for row in rows:
         for cutter in cutters.values():
             resource = cutter.resource
-            if isinstance(row.record.get(str(resource.explode)), list):
+            kind = dict if _is_parent(resource) else list
+            if isinstance(row.record.get(str(resource.explode)), kind):
                 found.append(Inner(resource, row.id, *cut_all(cutter, [row.record])))
     return found

@@ -41,6 +41,7 @@ def put(
     """
     work.counts.records += decoded.records
     shown_since = _shown_since(work, resource, decoded.rows, before)
+    _store_parents(work, decoded)
     store_all(work, resource, decoded.seen, trust, new=new)
     for answer, rows, inner in _by_answer(resource, decoded):
         lacking = store_lists(work, resource, rows, inner, answer, doubts)
@@ -50,6 +51,17 @@ def put(
                 remove_links(work, link, [p for p in twice if p[0] not in shown_since], answer)
     for item, answer in decoded.bad:
         park(work, resource, [item], answer)
+
+
+def _store_parents(work: Work, decoded: Decoded) -> None:
+    """Store the rows that came inside the records that refer to them, as of an index page."""
+    by_name: dict[str, tuple[Resource, list[Seen]]] = {}
+    for item, answer in decoded.parents:
+        _resource, seen = by_name.setdefault(item.resource.name, (item.resource, []))
+        seen += [(row, answer) for row in item.rows]
+        park(work, item.resource, item.unfit, answer)
+    for resource, seen in by_name.values():
+        load_all(work, resource, seen, Trust.LISTING)
 
 
 def _by_answer(
@@ -62,7 +74,7 @@ def _by_answer(
         yield (
             answer,
             [row for row, shown in decoded.seen if shown is answer],
-            [item for item, shown in decoded.inner if shown is answer],
+            [item for item, shown in decoded.inner if shown is answer and item.resource.owner],
         )
 
 

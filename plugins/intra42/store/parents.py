@@ -51,10 +51,14 @@ def wanted_parents(
 def resolve(work: Work, resource: Resource, decoded: Decoded) -> None:
     """Make sure that every row that is pointed at exists, so that no foreign key can fail."""
     inner = [item for item, _answer in decoded.inner]
+    came_along = {(i.resource.name, row.id) for i, _answer in decoded.parents for row in i.rows}
     for name, ids in wanted_parents(resource, decoded.rows, inner).items():
-        unknown = ids - existing(work, name, ids)
+        absent = {number for number in ids if (name, number) not in came_along}
+        unknown = absent - existing(work, name, absent)
         if unknown:
-            fetch_by_id(work, graph.get(name), unknown)
+            parent = graph.get(name)
+            if parent.embedded_in is None:
+                fetch_by_id(work, parent, unknown)
             _keep_stubs(work, name, unknown)
 
 
@@ -127,7 +131,7 @@ def _keep_stubs(work: Work, name: str, ids: Iterable[int]) -> None:
 
     work.commit(step)
     log.info(
-        "%s: other rows mention %s, which the API does not give; kept with listed = false",
+        "%s: other rows mention %s, which the API does not give; kept as stubs",
         name,
         ", ".join(map(str, stubs[:10])) + (", ..." if len(stubs) > 10 else ""),
     )

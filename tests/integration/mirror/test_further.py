@@ -15,17 +15,32 @@ def asks(mirror, *tables):
     mirror.config["tables"] = list(tables)
 
 
-def skilled():
+def taught():
     sim = worlds.town()
     for number in (1, 3, 14):
         sim.world.add_skill(number)
+    for number in (1, 2, 3):
+        sim.world.add_quest(number)
+    for student in (*worlds.STUDENTS, 201):
+        sim.world.add_quests_user(student, 1, id=student * 10)
+    sim.clock.advance(hours=1)
     return sim
 
 
 @pytest.fixture
 def school(loaded):
-    """A town with skills, whose mirror has never asked for them."""
-    return loaded(skilled, campus_ids=[1])
+    """A town with some of everything, whose mirror has never asked for more than it must."""
+    return loaded(taught, campus_ids=[1])
+
+
+@pytest.fixture
+def whole(school):
+    """The same with all further tables."""
+    asks(school, "all")
+    school.nightly()
+    assert school.differences() == []
+    school.sim.clock.advance(minutes=15)
+    return school
 
 
 def paths(mirror):
@@ -119,3 +134,65 @@ def test_another_trouble_of_a_further_table_is_red_and_stops_no_other(school):
     with pytest.raises(IncompleteListing):
         school.nightly()
     assert school.value("select level from intra42.cursus_users where id = 1010") == 6.5
+
+
+def test_milestones_come_with_the_window_and_bring_their_quests(whole):
+    world = whole.sim.world
+    assert whole.value("select count(*) from intra42.quests_users") == 8
+    world.set_fields(world.quests_users, 1010, False, validated_at=whole.sim.clock.now())
+    world.add_quests_user(102, 2, id=5000)
+    whole.incremental()
+    assert whole.differences() == []
+    assert whole.query("select id from intra42.quests order by id") == [(1,), (2,)]
+
+
+def test_a_milestone_of_a_quest_that_no_record_shows_keeps_a_stub(whole):
+    whole.sim.faults.add(
+        "mutate_record",
+        "/v2/quests_users",
+        times=None,
+        change=lambda record: record | {"quest": None, "quest_id": 77},
+    )
+    whole.sim.world.add_quests_user(102, 2, id=5000)
+    whole.incremental()
+    assert whole.query("select quest_id from intra42.quests_users where id = 5000") == [(77,)]
+    assert whole.query("select name from intra42.quests where id = 77") == [(None,)]
+
+
+def test_whoever_enters_brings_their_milestones(whole):
+    worlds.person(whole.sim, 901, 1)
+    whole.sim.world.add_quests_user(901, 3, id=9001, updated_at="2020-01-01T00:00:00Z")
+    whole.incremental()
+    assert whole.differences() == []
+    assert whole.query("select 1 from intra42.quests_users where id = 9001") == [(1,)]
+
+
+def test_a_milestone_that_vanished_is_found_by_the_audit(whole):
+    whole.sim.world.quests_users.remove(1030)
+    whole.sim.clock.advance(hours=24)
+    whole.nightly()
+    assert whole.differences() == []
+    graves = "select id from intra42.tombstones where resource = 'quests_users'"
+    assert whole.query(graves) == [(1030,)]
+
+
+def test_a_table_that_comes_back_is_loaded_as_new(whole):
+    asks(whole)
+    whole.nightly()
+    worlds.person(whole.sim, 901, 1)
+    whole.sim.world.add_quests_user(901, 3, id=9001, updated_at="2020-01-01T00:00:00Z")
+    whole.sim.clock.advance(hours=24)
+    whole.nightly()
+    assert whole.query("select 1 from intra42.quests_users where id = 9001") == []
+    assert whole.query("select 1 from intra42.to_read") == []
+    asks(whole, "quests")
+    whole.sim.clock.advance(hours=24)
+    whole.nightly()
+    assert whole.differences() == []
+    assert whole.query("select 1 from intra42.quests_users where id = 9001") == [(1,)]
+
+
+def test_an_explicit_window_leaves_further_tables_alone(whole):
+    whole.sim.ledger.clear()
+    whole.nightly(updated_from="2026-01-01T00:00:00Z")
+    assert not {path for path in paths(whole) if "quests" in path or "skills" in path}
