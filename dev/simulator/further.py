@@ -13,19 +13,26 @@ Tables = dict[str, dict[Any, Row]]
 Keys = dict[str, set[Any]]
 
 
-_TABLES = ("skills", "quests", "quests_users")
+_TABLES = ("skills", "quests", "quests_users", "locations")
 # By each of which a table is asked for.
 COMES_WITH = dict.fromkeys(("quests_users", "quests"), ("quests_users", "quests"))
 
 
-def further_tables(world: World, users: Collection[int]) -> tuple[Tables, Keys]:
-    """Return rows and required keys of the further tables, for a mirror of `users`."""
+def further_tables(
+    world: World, users: Collection[int], campuses: Collection[int]
+) -> tuple[Tables, Keys]:
+    """Return rows and required keys for a mirror of `users`, and of `campuses` if any."""
     rows: Tables = {
         name: {row.id: _plain(row, world, name) for row in world.tables[name]} for name in _TABLES
     }
     keys = {name: set(table) for name, table in rows.items()}
     keys["quests_users"] = {n for n, row in rows["quests_users"].items() if row["user_id"] in users}
     keys["quests"] = {rows["quests_users"][number]["quest_id"] for number in keys["quests_users"]}
+    keys["locations"] = {
+        number
+        for number, row in rows["locations"].items()
+        if row["user_id"] in users and row["campus_id"] in (campuses or {row["campus_id"]})
+    }
     return rows, keys
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from dev.simulator.clock import iso
 from dev.simulator.reference_shapes import Json
-from dev.simulator.rows import Quest, QuestsUser, Skill
+from dev.simulator.rows import Location, Quest, QuestsUser, Skill
 from dev.simulator.shapes import user
 
 if TYPE_CHECKING:
@@ -54,4 +54,17 @@ def quests_user(store: Store, row: QuestsUser) -> Json:
         "updated_at": iso(row.updated_at),
         "user": user(store, store.nested_user(row.user_id, row.id)),
         "quest": quest(store.quests[row.quest_id]),
+    }
+
+
+def location(store: Store, row: Location) -> Json:
+    """Show a session, with the user inside."""
+    return {
+        "end_at": iso(row.end_at),
+        "id": row.id,
+        "begin_at": iso(row.begin_at),
+        "primary": row.primary,
+        "host": row.host,
+        "campus_id": row.campus_id,
+        "user": user(store, store.nested_user(row.user_id, row.id)),
     }

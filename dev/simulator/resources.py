@@ -87,6 +87,10 @@ _QUESTS_USER_RANGES = _fields(
     f"{STANDARD} quest_id:int user_id:int end_at:time validated_at:time prct:float advancement:str"
 )
 _QUESTS_USER = _QUESTS_USER_RANGES | _fields("campus_id:int end:bool validated:bool")
+_LOCATION_RANGES = _fields(
+    "id:int user_id:int begin_at:time end_at:time primary:bool host:str campus_id:int"
+)
+_LOCATION = _LOCATION_RANGES | _fields("active:bool inactive:bool future:bool end:bool")
 _CAMPUS_USER = _fields(f"{STANDARD} user_id:int campus_id:int is_primary:bool")
 
 
@@ -177,6 +181,14 @@ RESOURCES: dict[str, Resource] = {
             sorts=_QUESTS_USER_RANGES,
             order=("-id",),
         ),
+        Resource(
+            "locations",
+            further_shapes.location,
+            filters=_LOCATION,
+            ranges=_LOCATION_RANGES,
+            sorts=_LOCATION_RANGES,
+            order=("-begin_at", "-id"),
+        ),
         Resource("skills", further_shapes.skill, **_same(_SKILL), order=("name", "-id")),
     )
 }
@@ -220,6 +232,12 @@ SPECIAL_FILTERS: dict[tuple[str, str], Match] = {
     # Who has been transferred away keeps a membership, but not the primary one.
     ("cursus_users", "campus_id"): lambda store, row, wanted: (
         store.primary_campus(row.user_id) in wanted
+    ),
+    ("locations", "active"): lambda _, row, wanted: (row.end_at is None) in wanted,
+    ("locations", "inactive"): lambda _, row, wanted: (row.end_at is not None) in wanted,
+    ("locations", "end"): lambda store, row, wanted: _before(row.end_at, store) in wanted,
+    ("locations", "future"): lambda store, row, wanted: (
+        (not _before(row.begin_at, store)) in wanted
     ),
     # Of the user, not of the milestone: nobody knows, and it is the harsher guess.
     ("quests_users", "campus_id"): lambda store, row, wanted: (

@@ -276,6 +276,19 @@ class QuestsUser:
 
 
 @dataclass(slots=True)
+class Location:
+    """A session at a computer; open while it has no end."""
+
+    id: int
+    user_id: int
+    campus_id: int
+    host: str
+    primary: bool | None
+    begin_at: int
+    end_at: int | None
+
+
+@dataclass(slots=True)
 class Harsh:
     """Switches that make the API nastier than it has to be."""
 
@@ -313,4 +326,5 @@ Row = (
     | Skill
     | Quest
     | QuestsUser
+    | Location
 )

@@ -18,6 +18,7 @@ from dev.simulator.rows import (
     Cursus,
     CursusUser,
     Harsh,
+    Location,
     Project,
     ProjectsUser,
     Quest,
@@ -57,6 +58,7 @@ class Store:
         self.skills = Table("skills", Skill)
         self.quests = Table("quests", Quest)
         self.quests_users = Table("quests_users", QuestsUser, "user_id")
+        self.locations = Table("locations", Location, "user_id", "campus_id")
         self.tables: dict[str, Table[Any]] = {
             table.name: table for table in vars(self).values() if isinstance(table, Table)
         }
@@ -247,6 +249,13 @@ class Store:
         values = {"user_id": user_id, "quest_id": quest_id, "end_at": None, "validated_at": None}
         row = QuestsUser(**self._defaults(self.quests_users, given, **values))
         return self.put(self.quests_users, row)
+
+    def add_location(self, user_id: int, campus_id: int, **given: Any) -> Location:
+        """Add a session at a computer, begun now and open unless told otherwise."""
+        values = {"user_id": user_id, "campus_id": campus_id, "host": "c1r1s1", "primary": True}
+        values |= {"begin_at": self.clock.now_ms(), "end_at": None}
+        row = Location(**self._defaults(self.locations, given, **values))
+        return self.put(self.locations, row)
 
 
 def times(values: dict[str, Any]) -> dict[str, Any]:

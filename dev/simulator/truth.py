@@ -44,7 +44,7 @@ def truth(world: World, config: Mapping[str, Any], also_users: Collection[int] =
             rows[name] = _children(world, name, scope)
         required = _required(world, scope, rows, set(also_users))
         tables, needed, stubs = references.reference_tables(world, scope, rows, required)
-        further, asked = further_tables(world, required["users"])
+        further, asked = further_tables(world, required["users"], scope.campus_ids)
     merged = {**rows, **tables, **further}
     wanted = {**required, **needed, **asked}
     for name, table in merged.items():

@@ -28,12 +28,12 @@ order by
 limit %(most)s
 
 -- name: mirrored
--- The API is asked for these cursus only, where rows have one; the mirror may have rows that left them.
+-- The API is asked for these cursus or campuses only; the mirror may have rows that left them.
 select mine.id, mine.user_id
 from {target} as mine
 where mine.user_id = any(%(users)s::bigint[])
   and mine.id > %(after)s and mine.id <= %(highest)s
-  and (%(cursus)s::bigint[] is null or {cursus} = any(%(cursus)s::bigint[]))
+  and (%(ours)s::bigint[] is null or {column} = any(%(ours)s::bigint[]))
 
 -- name: mark
 -- These users' rows of a table are exactly the API's, as a request has shown.

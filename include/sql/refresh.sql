@@ -23,6 +23,25 @@ left join intra42.verifications as v on v.resource = %(resource)s and v.id = e.i
 where e.cursus_id = any(%(cursus)s::bigint[]) and (e.{until} is null or e.{until} >= %(since)s)
 order by urgent desc, greatest(e._seq, v.seq), e.id
 
+-- name: unseen_open
+-- Open rows that nothing in this run has shown.
+select e.id
+from {target} as e
+left join intra42.verifications as v on v.resource = %(resource)s and v.id = e.id
+where (e.{until} is null or e.{until} >= %(now)s)
+  and greatest(e._seq, v.seq) < (
+    select r.first_seq
+    from intra42.dag_runs as r
+    where r.dag_id = %(dag_id)s and r.run_id = %(run_id)s
+  )
+order by e.id
+
+-- name: planned
+-- What this run has planned to refetch.
+select id
+from intra42.jobs
+where dag_id = %(dag_id)s and resource = %(resource)s and kind = 'refetch' and run_id = %(run_id)s
+
 -- name: end_partition
 -- A request is done; what it did not return, and the number of the answer that lacked it.
 update intra42.partitions
@@ -46,7 +65,13 @@ from (
 ) as absent
 
 -- name: end_requests
--- All partitions are done: the levels of these users have been looked at.
+-- All partitions are done: the levels of these users have been looked at. The partitions stay: the task
+-- may be cleared, and looks a second time once more.
+with ended as (
+  update intra42.jobs
+  set finished_at = now()
+  where dag_id = %(dag_id)s and resource = %(resource)s and kind = 'refetch' and run_id = %(run_id)s
+)
 delete from intra42.to_read
 where dag_id = %(dag_id)s and resource = %(resource)s and why = 'refetch' and run_id = %(run_id)s
 

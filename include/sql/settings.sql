@@ -14,8 +14,11 @@ where j.dag_id = %(dag_id)s
 delete from intra42.partitions as p
 using intra42.jobs as j
 where j.id = p.job_id
-  and j.dag_id = %(dag_id)s
-  and j.finished_at is null
+  and p.job_id = any(array(
+    select id
+    from intra42.jobs
+    where dag_id = %(dag_id)s and finished_at is null and not own
+  ))
   and cardinality(p.scopes) > 0
   and not p.scopes && array(
     select w.scope
@@ -87,7 +90,11 @@ with kept as (
     ) as scopes
   from intra42.partitions as p
   join intra42.jobs as j on j.id = p.job_id
-  where j.dag_id = %(dag_id)s and j.finished_at is null
+  where p.job_id = any(array(
+    select id
+    from intra42.jobs
+    where dag_id = %(dag_id)s and finished_at is null and not own
+  ))
 ),
 narrowed as (
   select p.job_id, p.number, kept.resource, kept.scopes, p.scopes as before

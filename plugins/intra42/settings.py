@@ -135,6 +135,11 @@ class Request:
         """
         return tuple(dict.fromkeys((*getattr(self.standing, scope), *getattr(self.config, scope))))
 
+    def mirrored_campuses(self) -> tuple[int, ...]:
+        """Return the campuses whose rows are mirrored, empty for all, as `mirrored_cursus`."""
+        settings, run = self.standing.campus_ids, self.config.campus_ids
+        return tuple(dict.fromkeys((*settings, *run))) if settings and run else ()
+
     @property
     def is_standing(self) -> bool:
         """Whether the run is about what the settings ask for, not about something of its own."""

@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 import psycopg
+from psycopg import sql
 
 from dev.stack.postgres import bindir
 
@@ -36,3 +37,63 @@ def dumped(url: str) -> list[str]:
     command = [str(bindir() / "pg_dump"), "--schema-only", "--no-owner", url]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     return [line for line in done.stdout.splitlines() if not line.startswith("\\")]
+
+
+def rewind(url: str) -> None:
+    """Turn a warehouse into one of the last schema before the baseline, with its rows."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("alter schema intra42 rename to newer")
+    apply_preview(url)
+    with psycopg.connect(url) as connection:
+        connection.execute("delete from newer.jobs where kind in ('history', 'refetch')")
+        # Neither foreign keys nor triggers look at what is copied.
+        connection.execute("set session_replication_role = replica")
+        for (name,) in connection.execute(_SHARED).fetchall():
+            columns = sql.SQL(", ").join(
+                sql.Identifier(column)
+                for (column,) in connection.execute(_SHARED_COLUMNS, {"name": name}).fetchall()
+            )
+            copied = sql.SQL(
+                "insert into intra42.{table} ({columns}) overriding system value "
+                "select {columns} from newer.{table} on conflict do nothing"
+            )
+            connection.execute(copied.format(table=sql.Identifier(name), columns=columns))
+        connection.execute(
+            "select setval('intra42.request_seq', (select last_value from newer.request_seq))"
+        )
+        for table, column in connection.execute(_IDENTITIES).fetchall():
+            moved = sql.SQL(
+                "select setval(pg_get_serial_sequence({name}, {text}), "
+                "(select coalesce(max({column}), 0) + 1 from intra42.{table}))"
+            )
+            connection.execute(
+                moved.format(
+                    name=sql.Literal(f"intra42.{table}"),
+                    text=sql.Literal(column),
+                    column=sql.Identifier(column),
+                    table=sql.Identifier(table),
+                )
+            )
+        connection.execute("drop schema newer cascade")
+
+
+_SHARED = """
+    select table_name
+    from information_schema.tables
+    where table_type = 'BASE TABLE' and table_name <> 'schema_migrations'
+      and table_schema in ('intra42', 'newer')
+    group by table_name
+    having count(*) = 2
+"""
+_SHARED_COLUMNS = """
+    select column_name
+    from information_schema.columns
+    where table_name = %(name)s and table_schema in ('intra42', 'newer')
+    group by column_name
+    having count(*) = 2
+"""
+_IDENTITIES = """
+    select table_name, column_name
+    from information_schema.columns
+    where table_schema = 'intra42' and is_identity = 'YES'
+"""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 
-from intra42.catalog.model import Resource, Source
+from intra42.catalog.model import Nightly, Resource, Source
 from intra42.catalog.resources import RESOURCES
 from intra42.errors import CatalogError
 
@@ -76,15 +76,18 @@ def _misplaced(resource: Resource, resources: Sequence[Resource]) -> Iterator[st
 def _not_columns(resource: Resource) -> Iterator[str]:
     names = {*resource.column_names}
     for what, column in (
-        ("cursor_field", resource.cursor_field),
+        *(("a cursor", cursor.field) for cursor in resource.cursors),
         ("open_until", resource.open_until),
         ("followed_by", resource.followed_by),
         *(("silent", name) for name in resource.silent),
     ):
         if column is not None and column not in names:
             yield f"{what} names {column}, which is no column"
-    if bool(resource.silent) != bool(resource.open_until):
-        yield "silent columns are looked for in open rows: it needs both or neither"
+    looked_for = bool(resource.silent) or resource.nightly is Nightly.OPEN
+    if looked_for != bool(resource.open_until):
+        yield "open rows have silent columns or are asked for each night: it needs both or neither"
+    if resource.of_campus and not (resource.campus_filter and "campus_id" in names):
+        yield "its rows belong to a campus, and no filter or no column says to which"
     if resource.derives_from and all(c.source is not Source.DERIVED for c in resource.columns):
         yield "it derives from others, and no column is derived"
 

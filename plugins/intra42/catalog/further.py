@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
-from intra42.catalog.columns import bigint, double, identity, integer, printed, text, timestamp
-from intra42.catalog.model import Cadence, Ref, Resource
+from datetime import timedelta
+
+from intra42.catalog.columns import (
+    bigint,
+    boolean,
+    double,
+    identity,
+    integer,
+    printed,
+    text,
+    timestamp,
+)
+from intra42.catalog.model import Cadence, Cursor, Nightly, Ref, Resource
 
 SKILLS = Resource(
     name="skills",
@@ -73,5 +84,40 @@ QUESTS_USERS = Resource(
         printed("advancement", "As the API has it; mostly null."),
         timestamp("created_at", "When the API says it was created."),
         timestamp("updated_at", "When the API says it last changed."),
+    ),
+)
+
+LOCATIONS = Resource(
+    name="locations",
+    description="Sessions of the users at computers of the campuses of campus_ids: who was where, "
+    "from when to when.",
+    group="further",
+    endpoint="/v2/locations",
+    by_id="/v2/locations",
+    # Written at log-in, completed at log-out, without a time of change; a campus may write sessions
+    # of the days before.
+    cursor_field="begin_at",
+    lookback=timedelta(days=3),
+    also_by=(Cursor("end_at", timedelta(hours=1)),),
+    open_until="end_at",
+    nightly=Nightly.OPEN,
+    user_key="filter[user_id]",
+    campus_filter="filter[campus_id]",
+    scope_campus=True,
+    of_campus=True,
+    title="Sessions of the users at the computers of the campuses.",
+    unread=frozenset({"floor", "row", "post"}),
+    references=(
+        Ref("user_id", "users"),
+        Ref("campus_id", "campuses"),
+    ),
+    columns=(
+        identity("The API's id of the session."),
+        bigint("user_id", "The user.", "user", "id", required=True),
+        bigint("campus_id", "The campus of the computer, perhaps not the user's.", required=True),
+        text("host", "The computer: a seat such as c1r2s3, or the serial number of a laptop."),
+        boolean("primary", "Whether Intra counts it; null where a record does not say."),
+        timestamp("begin_at", "When the user logged in."),
+        timestamp("end_at", "When they logged out; null while the session is open."),
     ),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 
 from intra42.errors import CatalogError
@@ -43,6 +44,7 @@ class Nightly(StrEnum):
 
     WHOLE = "whole"  # all rows by user, instead of the window
     UNSEEN = "unseen"  # the window, then by id whoever it has not shown
+    OPEN = "open"  # the window, then by id what is open and it has not shown
 
 
 class Cadence(StrEnum):
@@ -91,6 +93,18 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True)
+class Cursor:
+    """A time by which a window is read.
+
+    `lookback` is how long before its watermark the window begins, where that is longer than the
+    setting says: for rows that show late.
+    """
+
+    field: str
+    lookback: timedelta = timedelta()
+
+
+@dataclass(frozen=True, slots=True)
 class Ref:
     """A foreign key: `column` holds the id of a row of `table`."""
 
@@ -130,7 +144,8 @@ class Resource:
     window over the whole network that may cost more requests than asking for the mirrored users.
     `unread` are keys that records are known to have and the mirror does not keep.
 
-    What changed is read by `cursor_field`; a table without one is read whole every night.
+    What changed is read by `cursor_field`; a table without one is read whole every night. Where
+    that is not enough, each of `also_by` has a window of its own; `lookback` is as in `Cursor`.
     `nightly`, `first`, `entrants` and `strangers` say what is read beside that, and of whom. Rows
     are open while the column `open_until` is empty or in the future: the `silent` columns of open
     rows are recomputed upstream without a trace, so that only asking by id finds it. A new row of
@@ -144,6 +159,8 @@ class Resource:
     `people` marks the table whose rows are the people whom scope is about, `nests_people` those
     whose records hold the account itself. `named_by` is the setting that names rows of the table.
     `title` is the sentence on its task.
+
+    `of_campus` says that rows belong to a campus by a column of theirs, whoever's they are.
 
     `description` is the table's comment in the database.
 
@@ -163,6 +180,8 @@ class Resource:
     links: tuple[Link, ...] = ()
     by_id: str | None = None
     cursor_field: str | None = None
+    lookback: timedelta = timedelta()
+    also_by: tuple[Cursor, ...] = ()
     user_key: str | None = None
     campus_filter: str | None = None
     cursus_filter: str | None = None
@@ -188,6 +207,7 @@ class Resource:
     title: str = ""
     users_if_cheaper: bool = False
     scope_campus: bool = False
+    of_campus: bool = False
     scope_cursus: str | None = None
 
     def __post_init__(self) -> None:
@@ -211,6 +231,13 @@ class Resource:
     def column_names(self) -> tuple[str, ...]:
         """The catalogue's columns in COPY order, without `listed` and our own."""
         return tuple(column.name for column in self.columns)
+
+    @property
+    def cursors(self) -> tuple[Cursor, ...]:
+        """The times by which windows are read, each for itself."""
+        if self.cursor_field is None:
+            return ()
+        return (Cursor(self.cursor_field, self.lookback), *self.also_by)
 
     @property
     def owner(self) -> str | None:

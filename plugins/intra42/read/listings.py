@@ -16,7 +16,6 @@ from intra42.errors import NotFound, RangeIgnored
 from intra42.read import jobs, window
 from intra42.read.jobs import Job, Partition
 from intra42.read.partitions import PartitionSeries
-from intra42.settings import Window
 from intra42.store.loading import Trust
 from intra42.store.parents import CHUNK
 from intra42.store.reading import Reader
@@ -96,7 +95,7 @@ class _Listing(PartitionSeries):
             self.work.commit(lambda: self.work.execute("jobs/finish_job", job_id=job.id))
             raise FutureWatermark
         if job.span:
-            _refuse_foreign_rows(resource, job.span, page, self.partition)
+            _refuse_foreign_rows(resource, page, self.partition)
         if page.number == 1 and not page.after:
             self.further = _by_users_if_cheaper(self.work, resource, self.partition, page)
         return super().arrived(page, spare)
@@ -109,17 +108,18 @@ class _Listing(PartitionSeries):
             job.finish(self.work, self.reader.resource)
 
 
-def _refuse_foreign_rows(
-    resource: Resource, span: Window, page: Page, partition: Partition
-) -> None:
+def _refuse_foreign_rows(resource: Resource, page: Page, partition: Partition) -> None:
     """Refuse an endpoint that ignores our range, on its first page instead of its last.
 
     Raises:
         RangeIgnored: most of the page's rows changed before the window, or after its end.
     """
+    asked = {c.field: partition.params.get(window.range_of(c.field)) for c in resource.cursors}
+    [(field, text)] = [(name, text) for name, text in asked.items() if text]
+    span = window.from_range(text)
     moments = []
     for record in page.records:
-        value = record.get(resource.cursor_field) if isinstance(record, dict) else None
+        value = record.get(field) if isinstance(record, dict) else None
         try:
             moments.append(datetime.fromisoformat(value) if value else None)
         except (TypeError, ValueError):

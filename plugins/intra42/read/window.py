@@ -84,6 +84,17 @@ def as_range(window: Window) -> str:
     return f"{iso(window.since)},{until}"
 
 
+def range_of(field: str) -> str:
+    """Return the parameter that takes a range of a field."""
+    return f"range[{field}]"
+
+
+def from_range(text: str) -> Window:
+    """Return the window that `as_range` made this of."""
+    since, until = map(datetime.fromisoformat, text.split(","))
+    return Window(since=since, until=None if text.endswith(FAR_FUTURE) else until)
+
+
 def iso(moment: datetime) -> str:
     """Return a time as the API writes it: UTC with milliseconds."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -20,7 +20,7 @@ from intra42.settings import Window
 from intra42.store import rewriting
 from intra42.store.page import derive_from
 from intra42.store.reading import Reader, lock
-from intra42.verify import absence
+from intra42.verify import absence, refresh
 from intra42.warehouse.statements import compose, table
 
 log = logging.getLogger(__name__)
@@ -42,6 +42,8 @@ def sync_primary(work: Work, resource: Resource) -> None:
         _finish_drained(work, reader)
         if work.is_nightly:
             _settle(work, resource)
+            if resource.nightly is Nightly.OPEN:
+                refresh.verify_open(work, reader)
         rewriting.reread(work, resource, reader.read_ids)
         _retry_parked(work, reader)
     finally:
@@ -244,19 +246,21 @@ def plan_partitions(
     partitions = []
     for cursus_id, members in by_cursus.items():
         params = _filters(resource, members)
-        if span:
-            params[f"range[{resource.cursor_field}]"] = window.as_range(span)
-        elif resource.people:
+        if resource.people and not span:
             # Whoever is an alumnus or no student when first seen is not needed.
             params |= {"filter[kind]": "student", "filter[alumni?]": "false"}
         path = resource.endpoint.format(cursus_id=cursus_id)
         scopes = tuple(scope.key for scope in members)
-        partitions.append(Partition(path=path, params=params, scopes=scopes))
+        partitions += [
+            Partition(path=path, params=params | ranges, scopes=scopes)
+            for ranges in _ranges(work, resource, span)
+        ]
     unseen = resource.nightly is Nightly.UNSEEN
     read_by_id = unseen and work.is_loader and work.request.window is None
     if (
         span
         and resource.campus_filter
+        and not resource.of_campus
         and work.config.campus_ids
         and not work.request.restricted
         # The nightly run reads all users by id after the window.
@@ -264,6 +268,21 @@ def plan_partitions(
     ):
         partitions += _of_strays(work, resource, span, wanted)
     return partitions
+
+
+def _ranges(work: Work, resource: Resource, span: Window | None) -> list[dict[str, str]]:
+    """Return the ranges of a window, one question for each; none for all rows."""
+    if span is None:
+        return [{}]
+    lookback = timedelta(minutes=work.config.lookback_minutes)
+    return [
+        {
+            window.range_of(cursor.field): window.as_range(
+                replace(span, since=span.since + lookback - max(lookback, cursor.lookback))
+            )
+        }
+        for cursor in resource.cursors
+    ]
 
 
 def _filters(resource: Resource, members: Sequence[Scope]) -> dict[str, str]:
@@ -281,7 +300,7 @@ def _of_strays(
     work: Work, resource: Resource, span: Window, wanted: Sequence[Scope]
 ) -> list[Partition]:
     rows = work.fetch("scope/strays", campuses=list(work.config.campus_ids))
-    common = {f"range[{resource.cursor_field}]": window.as_range(span)}
+    common = {window.range_of(str(resource.cursor_field)): window.as_range(span)}
     if resource.cursus_filter:
         cursus = sorted({scope.cursus_id for scope in wanted if scope.cursus_id is not None})
         common[resource.cursus_filter] = ",".join(map(str, cursus))

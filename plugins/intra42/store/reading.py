@@ -75,7 +75,7 @@ class Reader:
         shown, records = found.ids, len(found.seen) + len(found.bad)
         self.unreadable += sum(item.id is None for item, _answer in found.bad)
         self._entered = set()
-        self._leave_out_other_cursus(found)
+        self._leave_out_others(found)
         ours = found.ids
         self._leave_out_strangers(pages, found)
         kept = found.ids
@@ -161,11 +161,13 @@ class Reader:
         return series.returned, series.answer
 
     def users_filters(self, users: Iterable[int]) -> dict[str, str]:
-        """Return the filters that select all rows of `users` in our cursus."""
+        """Return the filters that select all rows of `users` that are ours."""
         params = {str(self.resource.user_key): ",".join(map(str, users))}
-        cursus = self.our_cursus()
-        if self.resource.cursus_filter and cursus is not None:
-            params[self.resource.cursus_filter] = ",".join(map(str, cursus))
+        column, ids = self.ours() or ("", ())
+        resource = self.resource
+        key = resource.campus_filter if column == "campus_id" else resource.cursus_filter
+        if column and key:
+            params[key] = ",".join(map(str, ids))
         return params
 
     def highest_stored(self) -> int:
@@ -188,16 +190,16 @@ class Reader:
             "parked/unpark", resource=self.resource.name, ids=list(map(str, ids)), seq=answer.seq
         )
 
-    def _leave_out_other_cursus(self, found: Decoded) -> None:
-        """Keep what is of our cursus or may be, and rows that were and are kept true."""
-        ours = self.our_cursus()
-        if ours is None:
+    def _leave_out_others(self, found: Decoded) -> None:
+        """Keep what is ours or may be, and rows that were and are kept true."""
+        name, ours = self.ours() or ("", ())
+        if not name:
             return
-        column = self._order["cursus_id"]
+        column = self._order[name]
         may_be = {*ours, UNREADABLE}
         rows = [(row.values[column] in ours, row, answer) for row, answer in found.seen]
         others = [
-            (self.cutter.read(item.record, "cursus_id") in may_be, item, answer)
+            (self.cutter.read(item.record, name) in may_be, item, answer)
             for item, answer in found.bad
         ]
         left = {row.id for is_ours, row, _answer in rows if not is_ours}
@@ -206,11 +208,18 @@ class Reader:
         found.seen = [(row, answer) for is_ours, row, answer in rows if is_ours or row.id in known]
         found.bad = [(item, a) for is_ours, item, a in others if is_ours or item.id in known]
 
-    def our_cursus(self) -> tuple[int, ...] | None:
-        """Return the cursus whose rows are mirrored; None where rows have no cursus to tell."""
-        if self.resource.scope_cursus is None or "cursus_id" not in self._order:
+    def ours(self) -> tuple[str, tuple[int, ...]] | None:
+        """Return the column that says whether a row is mirrored, and its values; None if none does.
+
+        That is its cursus, or the campus of a table `of_campus`.
+        """
+        request, resource = self.work.request, self.resource
+        if resource.of_campus:
+            campuses = request.mirrored_campuses()
+            return ("campus_id", campuses) if campuses else None
+        if resource.scope_cursus is None or "cursus_id" not in self._order:
             return None
-        return self.work.request.mirrored_cursus(self.resource.scope_cursus)
+        return "cursus_id", request.mirrored_cursus(resource.scope_cursus)
 
     def _leave_out_strangers(self, pages: Sequence[Page], found: Decoded) -> None:
         """Keep what belongs to mirrored users, once those who enter are mirrored, too.

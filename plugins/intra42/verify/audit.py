@@ -397,14 +397,14 @@ def _store_counted(work: Work, item: _Audit, page: Page) -> bool:
 
 def _rows(work: Work, item: _Audit, part: _Part) -> dict[int, int]:
     """Return the mirrored rows of a part, and whose each of them is."""
-    cursus = item.reader.our_cursus()
-    column = sql.NULL if cursus is None else sql.Identifier("mine", "cursus_id")
-    statement = compose("audit/mirrored", target=table(item.resource.name), cursus=column)
+    name, ours = item.reader.ours() or ("", None)
+    column = sql.Identifier("mine", name) if name else sql.NULL
+    statement = compose("audit/mirrored", target=table(item.resource.name), column=column)
     values = {
         "users": list(part.users),
         "after": part.after,
         "highest": part.highest,
-        "cursus": None if cursus is None else list(cursus),
+        "ours": None if ours is None else list(ours),
     }
     return dict(work.connection.execute(statement, values).fetchall())
 

@@ -109,9 +109,9 @@ def _refetched(work: Work, statement: str) -> None:
 
 
 def _planned(work: Work) -> Job | None:
-    """Return what this run has planned to refetch."""
-    found = jobs.unfinished(work, graph.refetched(), REFETCH)
-    return found[0] if found else None
+    """Return what this run has planned to refetch, even if that is done."""
+    found = work.fetch("refresh/planned", resource=graph.refetched().name)
+    return Job(id=found[0][0], kind=REFETCH) if found else None
 
 
 def _of_open_rows(work: Work, name: str, **values: object) -> list[tuple[Any, ...]]:
@@ -202,6 +202,27 @@ class _ChunkSeries(IdsSeries):
             )
 
 
+def verify_open(work: Work, reader: Reader) -> None:
+    """Ask by id for open rows that this run has not been shown; delete what is proven gone.
+
+    Raises:
+        DeleteRefused: more rows are gone than the guard allows; not one is deleted.
+        NoWitness: an answer proves nothing.
+    """
+    resource = reader.resource
+    until = sql.Identifier(str(resource.open_until))
+    statement = compose("refresh/unseen_open", target=table(resource.name), until=until)
+    values = {**work.names, "resource": resource.name, "now": work.clock}
+    ids = [row[0] for row in work.connection.execute(statement, values).fetchall()]
+    if not ids:
+        return
+    log.info("%s: asking for %d open rows by id", resource.name, len(ids))
+    looks = absence.look(work, absence.Rows(reader), ids)
+    first = {number: look.seq for number, look in looks.items()}
+    if first:
+        absence.settle(work, reader, first, [], len(ids))
+
+
 def delete_missing(work: Work) -> None:
     """Ask a second time for what did not come back, and delete what is gone twice.
 
@@ -224,8 +245,8 @@ def delete_missing(work: Work) -> None:
 
 
 def _delete_missing(work: Work, reader: Reader) -> None:
-    work.commit(lambda: _refetched(work, "refresh/end_requests"))
     job = _planned(work)
+    work.commit(lambda: _refetched(work, "refresh/end_requests"))
     asked, absent, seqs = work.fetch("refresh/outcome", job_id=job.id)[0] if job else (0, [], [])
     first = dict(zip(absent or (), seqs or (), strict=True))
     buried = absence.lately_buried(work, reader.resource) if work.is_loader else []

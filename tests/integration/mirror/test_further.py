@@ -23,6 +23,8 @@ def taught():
         sim.world.add_quest(number)
     for student in (*worlds.STUDENTS, 201):
         sim.world.add_quests_user(student, 1, id=student * 10)
+        sim.world.add_location(student, 1, id=student, end_at=sim.clock.now())
+        sim.world.add_location(student, 2, id=student + 1000)
     sim.clock.advance(hours=1)
     return sim
 
@@ -196,3 +198,69 @@ def test_an_explicit_window_leaves_further_tables_alone(whole):
     whole.sim.ledger.clear()
     whole.nightly(updated_from="2026-01-01T00:00:00Z")
     assert not {path for path in paths(whole) if "quests" in path or "skills" in path}
+
+
+def test_sessions_are_those_on_our_campuses_whoever_sits_there(whole):
+    assert whole.value("select count(*) from intra42.locations") == len(worlds.STUDENTS)
+    world = whole.sim.world
+    world.add_location(101, 1, id=5001)
+    world.add_location(101, 2, id=5002)
+    world.add_location(201, 1, id=5003)
+    whole.incremental()
+    assert whole.differences() == []
+    assert whole.query("select user_id from intra42.locations where id > 5000") == [(101,)]
+
+
+def test_a_session_that_closes_is_seen_in_the_next_quarter_hour(whole):
+    world = whole.sim.world
+    world.add_location(101, 1, id=5001, begin_at="2020-01-01T00:00:00Z")
+    world.add_location(102, 1, id=5002)
+    whole.sim.clock.advance(hours=24)
+    whole.nightly()
+    for number in (5001, 5002):
+        world.set_fields(world.locations, number, True, end_at=whole.sim.clock.now())
+    whole.sim.clock.advance(minutes=15)
+    whole.incremental()
+    assert whole.differences() == []
+
+
+def test_a_session_that_is_written_days_late_is_seen(whole):
+    begun = whole.sim.clock.now()
+    whole.sim.clock.advance(hours=60)
+    whole.incremental()
+    whole.sim.clock.advance(minutes=15)
+    whole.sim.world.add_location(101, 1, id=5001, begin_at=begun)
+    whole.incremental()
+    assert whole.differences() == []
+
+
+def test_an_open_session_that_vanishes_goes_in_the_night(whole):
+    world = whole.sim.world
+    world.add_location(101, 1, id=5001)
+    world.add_location(102, 1, id=5002)
+    whole.incremental()
+    whole.sim.clock.advance(hours=9 * 24)
+    world.locations.remove(5001)
+    whole.nightly()
+    assert whole.differences() == []
+    graves = "select id from intra42.tombstones where resource = 'locations'"
+    assert whole.query(graves) == [(5001,)]
+
+
+def test_whoever_enters_brings_their_sessions(whole):
+    worlds.person(whole.sim, 901, 1)
+    whole.sim.world.add_location(
+        901, 1, id=9001, begin_at="2020-01-01T00:00:00Z", end_at="2020-01-01T01:00:00Z"
+    )
+    whole.incremental()
+    assert whole.differences() == []
+    assert whole.query("select 1 from intra42.locations where id = 9001") == [(1,)]
+
+
+def test_a_quiet_quarter_hour_costs_few_requests_with_all_tables(whole):
+    whole.incremental()
+    whole.sim.clock.advance(minutes=15)
+    whole.sim.ledger.clear()
+    whole.incremental()
+    further = [path for path in paths(whole) if path in {"/v2/locations", "/v2/quests_users"}]
+    assert sorted(further) == ["/v2/locations", "/v2/locations", "/v2/quests_users"]

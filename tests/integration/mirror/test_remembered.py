@@ -14,7 +14,7 @@ from intra42.run.session import attempt
 from intra42.settings import parse_request
 from tests.harness import INCREMENTAL, NIGHTLY
 from tests.integration.mirror import worlds
-from tests.upgrade.schemas import PREVIEW
+from tests.upgrade.schemas import rewind
 
 DAGS = [NIGHTLY, INCREMENTAL]
 SECRET = "a key of a test that is long enough"
@@ -229,13 +229,7 @@ def test_no_half_of_the_settings_of_hashing_may_vanish(loaded, dag_id, missing):
 
 def _as_before(mirror):
     """Take away what a warehouse of the version before does not have."""
-    with mirror.connect() as connection:
-        connection.execute("drop table intra42.settings")
-        connection.execute("alter table intra42.tombstones drop column purged")
-        connection.execute("delete from intra42.schema_migrations")
-        connection.execute(
-            "insert into intra42.schema_migrations (name) select unnest(%s::text[])", (PREVIEW,)
-        )
+    rewind(mirror.database_url)
 
 
 @pytest.mark.parametrize("dag_id", DAGS)

@@ -275,14 +275,15 @@ with begun as (
 insert into intra42.partitions (job_id, number, ids, after)
 select id, 1, array[60000 + 4 * n], 1000 from begun;
 with planned as (
-  insert into intra42.jobs (dag_id, resource, kind, run_id, own, created_at)
+  insert into intra42.jobs (dag_id, resource, kind, run_id, own, created_at, finished_at)
   select
     'intra42_incremental', 'cursus_users', 'refetch', 'scheduled__' || n, true,
-    now() - n * interval '15 minutes'
+    now() - n * interval '15 minutes', now() - n * interval '15 minutes'
   from generate_series(1, 672) as n
   union all
   select
-    'intra42_nightly', 'cursus_users', 'refetch', 'nightly ' || n, true, now() - n * interval '1 day'
+    'intra42_nightly', 'cursus_users', 'refetch', 'nightly ' || n, true,
+    now() - n * interval '1 day', now() - n * interval '1 day'
   from generate_series(1, 7) as n
   returning id, dag_id
 )

@@ -145,7 +145,7 @@ def both(*several: Callable[[str], Iterator[Sample]]) -> Callable[[str], Iterato
 def mirrored(resource: Resource) -> Mapping[str, sql.Composable]:
     cursus = "cursus_id" in resource.column_names
     column = sql.Identifier("mine", "cursus_id") if cursus else sql.NULL
-    return {"target": table(resource.name), "cursus": column}
+    return {"target": table(resource.name), "column": column}
 
 
 def hashed(prefix: str | None = None) -> Callable[[Resource], Mapping[str, sql.Composable]]:
@@ -156,7 +156,7 @@ def doomed(resource: Resource) -> Mapping[str, sql.Composable]:
     """Return the parts of the statements that delete, and count what may be deleted."""
     cursus = "cursus_id" if resource.scope_cursus is not None else None
     return {
-        "target": table(resource.name),
+        **absence._places(resource),
         "cursus": absence._cursus(resource),
         "cursus_id": sql.SQL(f"e.{cursus}" if cursus else "null::bigint"),
         "of_cursus": sql.SQL(
@@ -201,6 +201,8 @@ TASK, NIGHT = Often.TASK, Often.NIGHT
 
 # Parts of others, which are rendered into them.
 PARTS = {
+    "absence/at_home",
+    "absence/homeless",
     "merge/answer",
     "merge/fresh",
     "merge/guard_embedded",
@@ -314,7 +316,7 @@ SAMPLES: dict[str, Callable[[str], Iterator[Sample]]] = {
     "audit/just_listed": plain(TASK),
     "audit/mark": of_tables(TASK),
     "audit/mark_read": each(TASK),
-    "audit/mirrored": each(TASK, parts=mirrored, after=0),
+    "audit/mirrored": each(TASK, parts=mirrored, after=0, ours=CURSUS),
     "audit/move_position": plain(TASK, listing="/v2/cursus/21/users", after=1, moved_at=NOW),
     "audit/next_users": of_tables(NIGHT, most=8_000),
     "audit/oldest_checks": each(NIGHT, turn=3),
@@ -403,6 +405,7 @@ SAMPLES: dict[str, Callable[[str], Iterator[Sample]]] = {
         f"page/{name}": plain(TASK, **_page)
         for name in (
             "activity",
+            "asked_tables",
             "audit",
             "freshness",
             "has_schema",
@@ -444,6 +447,11 @@ SAMPLES: dict[str, Callable[[str], Iterator[Sample]]] = {
     "refresh/forget_plans": plain(TASK, resource="cursus_users"),
     "refresh/ongoing": each(TASK, [graph.refetched()], open_rows, since=NOW, dag_id=INCREMENTAL),
     "refresh/outcome": plain(TASK, job_id=20_000),
+    "refresh/planned": plain(TASK, resource="cursus_users"),
+    "refresh/unseen_open": each(NIGHT, [graph.get("locations")], open_rows),
+    "jobs/refusal": plain(TASK),
+    "jobs/note_refusal": plain(NIGHT, path="/v2/skills", said="x", asked_at=NOW),
+    "jobs/forget_refusal": plain(NIGHT),
     "refresh/plan_requests": plain(TASK, resource="cursus_users"),
     "refresh/request": plain(TASK, resource="cursus_users"),
     "refresh/staleness": each(TASK, [graph.refetched()], open_rows),

@@ -84,7 +84,8 @@ def test_what_is_embedded_is_read_with_its_owner_and_not_for_itself():
 
 
 def test_everything_a_user_has_is_his_history():
-    assert {found.name for found in graph.children_of_users()} == {
+    assert graph.history(["all"]) == graph.children_of_users()
+    assert {found.name for found in graph.history([])} == {
         "campus_users",
         "cursus_users",
         "projects_users",
