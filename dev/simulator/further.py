@@ -6,6 +6,7 @@ from collections.abc import Collection
 from typing import Any
 
 from dev.simulator.clock import to_datetime
+from dev.simulator.references import coalition_place
 from dev.simulator.world import World
 
 Row = dict[str, Any]
@@ -13,7 +14,7 @@ Tables = dict[str, dict[Any, Row]]
 Keys = dict[str, set[Any]]
 
 
-_TABLES = ("skills", "quests", "quests_users", "locations")
+_TABLES = ("skills", "quests", "quests_users", "locations", "scores")
 # By each of which a table is asked for.
 COMES_WITH = dict.fromkeys(("quests_users", "quests"), ("quests_users", "quests"))
 
@@ -32,6 +33,11 @@ def further_tables(
         number
         for number, row in rows["locations"].items()
         if row["user_id"] in users and row["campus_id"] in (campuses or {row["campus_id"]})
+    }
+    keys["scores"] = {
+        number
+        for number, row in rows["scores"].items()
+        if not campuses or coalition_place(world, row["coalition_id"])[0] in campuses
     }
     return rows, keys
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from dev.simulator.clock import iso
 from dev.simulator.reference_shapes import Json
-from dev.simulator.rows import Location, Quest, QuestsUser, Skill
+from dev.simulator.rows import Location, Quest, QuestsUser, Score, Skill
 from dev.simulator.shapes import user
 
 if TYPE_CHECKING:
@@ -67,4 +67,20 @@ def location(store: Store, row: Location) -> Json:
         "host": row.host,
         "campus_id": row.campus_id,
         "user": user(store, store.nested_user(row.user_id, row.id)),
+    }
+
+
+def score(_: Store, row: Score) -> Json:
+    """Show an entry of a ledger."""
+    return {
+        "id": row.id,
+        "coalition_id": row.coalition_id,
+        "scoreable_id": row.scoreable_id,
+        "scoreable_type": row.scoreable_type,
+        "coalitions_user_id": row.coalitions_user_id,
+        "calculation_id": row.calculation_id,
+        "value": row.value,
+        "reason": row.reason,
+        "created_at": iso(row.created_at),
+        "updated_at": iso(row.updated_at),
     }

@@ -91,6 +91,10 @@ _LOCATION_RANGES = _fields(
     "id:int user_id:int begin_at:time end_at:time primary:bool host:str campus_id:int"
 )
 _LOCATION = _LOCATION_RANGES | _fields("active:bool inactive:bool future:bool end:bool")
+_SCORE = _fields(
+    f"{STANDARD} coalition_id:int coalitions_user_id:int calculation_id:int scoreable_id:int "
+    "scoreable_type:str value:int reason:str"
+)
 _CAMPUS_USER = _fields(f"{STANDARD} user_id:int campus_id:int is_primary:bool")
 
 
@@ -189,6 +193,7 @@ RESOURCES: dict[str, Resource] = {
             sorts=_LOCATION_RANGES,
             order=("-begin_at", "-id"),
         ),
+        Resource("scores", further_shapes.score, filters=None, ranges=None, sorts=_SCORE),
         Resource("skills", further_shapes.skill, **_same(_SKILL), order=("name", "-id")),
     )
 }

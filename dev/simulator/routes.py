@@ -65,6 +65,7 @@ _NESTED: dict[tuple[str, str], Callable[[str, int], Scope]] = {
     ),
     ("coalitions", "users"): _users_through("coalitions_users", "coalition_id"),
     ("coalitions", "coalitions_users"): _by_value("coalition_id", True, "coalitions_users"),
+    ("coalitions", "scores"): _by_value("coalition_id", True, "scores"),
     ("blocs", "coalitions"): _by_value("bloc_id", True, "coalitions"),
     ("users", "coalitions"): _coalitions_of_user,
     ("users", "coalitions_users"): _by_value("user_id", True, "coalitions_users"),

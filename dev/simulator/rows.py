@@ -289,6 +289,22 @@ class Location:
 
 
 @dataclass(slots=True)
+class Score:
+    """An entry in the ledger of a coalition."""
+
+    id: int
+    coalition_id: int
+    coalitions_user_id: int | None
+    calculation_id: int | None
+    scoreable_id: int | None
+    scoreable_type: str | None
+    value: int
+    reason: str
+    created_at: int
+    updated_at: int
+
+
+@dataclass(slots=True)
 class Harsh:
     """Switches that make the API nastier than it has to be."""
 
@@ -327,4 +343,5 @@ Row = (
     | Quest
     | QuestsUser
     | Location
+    | Score
 )

@@ -24,6 +24,7 @@ from dev.simulator.rows import (
     Quest,
     QuestsUser,
     Row,
+    Score,
     Skill,
     User,
 )
@@ -59,6 +60,7 @@ class Store:
         self.quests = Table("quests", Quest)
         self.quests_users = Table("quests_users", QuestsUser, "user_id")
         self.locations = Table("locations", Location, "user_id", "campus_id")
+        self.scores = Table("scores", Score, "coalition_id")
         self.tables: dict[str, Table[Any]] = {
             table.name: table for table in vars(self).values() if isinstance(table, Table)
         }
@@ -256,6 +258,14 @@ class Store:
         values |= {"begin_at": self.clock.now_ms(), "end_at": None}
         row = Location(**self._defaults(self.locations, given, **values))
         return self.put(self.locations, row)
+
+    def add_score(self, coalition_id: int, value: int, **given: Any) -> Score:
+        """Add an entry to the ledger of a coalition."""
+        values = {"coalition_id": coalition_id, "value": value, "reason": "Invented."}
+        values |= {"coalitions_user_id": None, "calculation_id": None}
+        values |= {"scoreable_id": None, "scoreable_type": None}
+        row = Score(**self._defaults(self.scores, given, **values))
+        return self.put(self.scores, row)
 
 
 def times(values: dict[str, Any]) -> dict[str, Any]:

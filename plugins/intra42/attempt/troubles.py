@@ -21,7 +21,7 @@ from intra42.errors import (
 log = logging.getLogger(__name__)
 
 # These concern the whole task: it waits for the quota, or begins again with the new settings.
-_OF_ALL = (QuotaSpent, SettingsChanged, ConfigError)
+_OF_ALL: tuple[type[Exception], ...] = (QuotaSpent, SettingsChanged, ConfigError)
 
 
 class Troubles:
@@ -31,11 +31,11 @@ class Troubles:
         self._errors: list[Intra42Error] = []
 
     @contextmanager
-    def kept(self) -> Iterator[None]:
-        """Run a part; remember its error instead of raising it."""
+    def kept(self, *of_all: type[Intra42Error]) -> Iterator[None]:
+        """Run a part; remember its error instead of raising it, unless it concerns all parts."""
         try:
             yield
-        except _OF_ALL:
+        except _OF_ALL + of_all:
             raise
         except Intra42Error as error:
             log.error("%s", error)  # noqa: TRY400  # the sentence says it all
@@ -66,8 +66,8 @@ class Troubles:
 def _kind_of(errors: Sequence[Intra42Error]) -> type[Intra42Error]:
     """Return the class of several errors told as one: one that is retried if that may help."""
     if all(isinstance(error, (DeleteRefused, FatalApiError)) for error in errors):
-        kinds = {type(error) for error in errors}
-        return FatalApiError if kinds == {FatalApiError} else DeleteRefused
+        refused = any(isinstance(error, DeleteRefused) for error in errors)
+        return DeleteRefused if refused else FatalApiError
     for kind in (NoWitness, RetriableApiError):
         if any(isinstance(error, kind) for error in errors):
             return kind

@@ -32,6 +32,7 @@ def problems(resources: Sequence[Resource] = RESOURCES) -> Iterator[str]:
             *_undescribed(resource),
             *_unreadable(resource),
             *_misplaced(resource, resources),
+            *_endless(resource),
             *_not_columns(resource),
             *_unknown(resource, tables),
         ):
@@ -73,6 +74,14 @@ def _misplaced(resource: Resource, resources: Sequence[Resource]) -> Iterator[st
         yield f"neither refers to {outer.name} nor {outer.name} to it"
 
 
+def _endless(resource: Resource) -> Iterator[str]:
+    if resource.tail_of is None:
+        return
+    owners = [ref.column for ref in resource.references if ref.table == resource.tail_of]
+    if len(owners) != 1 or f"{{{owners[0]}}}" not in resource.endpoint:
+        yield f"no column in its endpoint says whose of {resource.tail_of} a ledger is"
+
+
 def _not_columns(resource: Resource) -> Iterator[str]:
     names = {*resource.column_names}
     for what, column in (
@@ -99,6 +108,7 @@ def _unknown(resource: Resource, tables: Iterable[str]) -> Iterator[str]:
         *(("derives_from", name) for name in resource.derives_from),
         ("triggers", resource.triggers),
         ("embedded_in", resource.embedded_in),
+        ("tail_of", resource.tail_of),
     ):
         if name is not None and name not in tables:
             yield f"{what} names {name}, which is no table of the catalogue"

@@ -121,3 +121,29 @@ LOCATIONS = Resource(
         timestamp("end_at", "When they logged out; null while the session is open."),
     ),
 )
+
+SCORES = Resource(
+    name="scores",
+    description="What each coalition was given, and for what: a ledger. Its sum is not the "
+    "coalition's score, which is reset between seasons.",
+    group="further",
+    endpoint="/v2/coalitions/{coalition_id}/scores",
+    tail_of="coalitions",
+    title="The ledgers of the coalitions.",
+    references=(Ref("coalition_id", "coalitions"),),
+    columns=(
+        identity("The API's id of the entry."),
+        bigint("coalition_id", "The coalition.", required=True),
+        bigint(
+            "coalitions_user_id",
+            "The membership that earned it, mirrored or not; null where the coalition did.",
+        ),
+        bigint("calculation_id", "The API's id of the rule; null for an entry by hand."),
+        bigint("scoreable_id", "The API's id of what earned it; may be null."),
+        text("scoreable_type", "What that is: Location, ScaleTeam, ... (free text)"),
+        bigint("value", "Points; negative where they were taken away."),
+        text("reason", "Why, as a text for people."),
+        timestamp("created_at", "When the API says it was created."),
+        timestamp("updated_at", "When the API says it last changed."),
+    ),
+)

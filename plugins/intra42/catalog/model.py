@@ -160,6 +160,9 @@ class Resource:
     whose records hold the account itself. `named_by` is the setting that names rows of the table.
     `title` is the sentence on its task.
 
+    `tail_of` is the table each row of which has a ledger, by its id in `endpoint`: rows are only
+    added there, read from the end on, and as many as the API says.
+
     `of_campus` says that rows belong to a campus by a column of theirs, whoever's they are.
 
     `description` is the table's comment in the database.
@@ -208,6 +211,7 @@ class Resource:
     users_if_cheaper: bool = False
     scope_campus: bool = False
     of_campus: bool = False
+    tail_of: str | None = None
     scope_cursus: str | None = None
 
     def __post_init__(self) -> None:
@@ -256,9 +260,15 @@ class Resource:
         return "{campus_id}" in self.endpoint
 
     @property
+    def owner_column(self) -> str:
+        """The column that holds the id of the row whose ledger it is."""
+        return next(ref.column for ref in self.references if ref.table == self.tail_of)
+
+    @property
     def home(self) -> Ref | None:
         """The reference to whoever is on the campus that rows are counted by, if there is one."""
-        return next((ref for ref in self.references if ref.table == "users"), None)
+        tables = {"users", self.tail_of}
+        return next((ref for ref in self.references if ref.table in tables), None)
 
     @property
     def has_user(self) -> bool:

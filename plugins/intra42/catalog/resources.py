@@ -7,7 +7,7 @@ measured; `docs/api.md` says how sure each fact is.
 from __future__ import annotations
 
 from intra42.catalog.activity import ACHIEVEMENTS_USERS, COALITIONS_USERS, PROJECTS_USERS
-from intra42.catalog.further import LOCATIONS, QUESTS, QUESTS_USERS, SKILLS
+from intra42.catalog.further import LOCATIONS, QUESTS, QUESTS_USERS, SCORES, SKILLS
 from intra42.catalog.model import Resource
 from intra42.catalog.people import CAMPUS_USERS, CURSUS_USERS, USERS
 from intra42.catalog.reference import (
@@ -36,4 +36,5 @@ RESOURCES: tuple[Resource, ...] = (
     QUESTS,
     QUESTS_USERS,
     LOCATIONS,
+    SCORES,
 )

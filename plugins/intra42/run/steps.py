@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from intra42.attempt.work import Work
@@ -12,6 +12,7 @@ from intra42.read.reference import sync_reference
 from intra42.run.access import unless_refused
 from intra42.run.plan import Does, Step
 from intra42.run.primary import sync_primary
+from intra42.run.tail import sync_tail
 from intra42.run.whole import sync_whole
 from intra42.verify import refresh
 from intra42.verify.audit import verify
@@ -44,10 +45,16 @@ def sync(work: Work, resource: Resource) -> str | None:
     Returns why it was left alone, None if it was not.
     """
     if resource.is_optional:
-        read = sync_whole if resource.cursor_field is None else sync_primary
-        return unless_refused(work, resource, read)
+        return unless_refused(work, resource, _way(resource))
     (sync_reference if resource.group == "reference" else sync_primary)(work, resource)
     return None
+
+
+def _way(resource: Resource) -> Callable[[Work, Resource], None]:
+    """Return how an optional table is read."""
+    if resource.tail_of is not None:
+        return sync_tail
+    return sync_whole if resource.cursor_field is None else sync_primary
 
 
 def plan_refresh(work: Work) -> list[list[int]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from intra42.errors import ConfigError, IncompleteListing
+from intra42.errors import ConfigError, DataError, DeleteRefused, IncompleteListing
 from tests.integration.mirror import worlds
 
 SKILLS = "/v2/skills"
@@ -25,6 +25,9 @@ def taught():
         sim.world.add_quests_user(student, 1, id=student * 10)
         sim.world.add_location(student, 1, id=student, end_at=sim.clock.now())
         sim.world.add_location(student, 2, id=student + 1000)
+    for coalition in (11, 12, 21):
+        for value in range(250):
+            sim.world.add_score(coalition, value)
     sim.clock.advance(hours=1)
     return sim
 
@@ -264,3 +267,95 @@ def test_a_quiet_quarter_hour_costs_few_requests_with_all_tables(whole):
     whole.incremental()
     further = [path for path in paths(whole) if path in {"/v2/locations", "/v2/quests_users"}]
     assert sorted(further) == ["/v2/locations", "/v2/locations", "/v2/quests_users"]
+
+
+LEDGER = "/v2/coalitions/11/scores"
+
+
+def test_a_ledger_is_read_whole_and_then_at_its_end(whole):
+    assert whole.value("select count(*) from intra42.scores") == 500
+    for value in range(130):
+        whole.sim.world.add_score(11, value)
+    whole.sim.ledger.clear()
+    whole.incremental()
+    assert whole.differences() == []
+    assert paths(whole).count(LEDGER) == 2
+    assert paths(whole).count("/v2/coalitions/12/scores") == 1
+
+
+def test_a_ledger_far_behind_is_read_on_by_the_night_where_it_stopped(whole):
+    for value in range(2500):
+        whole.sim.world.add_score(11, value)
+    whole.incremental()
+    assert whole.value("select count(*) from intra42.scores where coalition_id = 11") == 250
+    whole.sim.clock.advance(hours=24)
+    whole.sim.faults.add(
+        "403", LEDGER, times=None, when=lambda r: r.query.get("page[number]") == "9"
+    )
+    whole.nightly()
+    assert whole.value("select count(*) from intra42.scores where coalition_id = 11") == 800
+    whole.sim.faults.clear()
+    whole.sim.clock.advance(hours=24)
+    whole.sim.ledger.clear()
+    whole.nightly()
+    assert whole.differences() == []
+    assert paths(whole).count(LEDGER) <= 1 + 20
+
+
+@pytest.mark.parametrize("places", [[0], [99], [100], [249], [3, 120, 248], list(range(240, 250))])
+def test_an_entry_that_vanishes_is_found_by_its_count(whole, places):
+    ids = [row.id for row in whole.sim.world.scores.of("coalition_id", 11)]
+    gone = [ids[place] for place in places]
+    for number in gone:
+        whole.sim.world.scores.remove(number)
+    whole.sim.clock.advance(hours=24)
+    whole.nightly()
+    assert whole.differences() == []
+    graves = "select id from intra42.tombstones where resource = 'scores' order by id"
+    assert whole.query(graves) == [(number,) for number in gone]
+
+
+def test_the_end_of_a_ledger_that_ended_with_a_full_page_is_found_gone(whole):
+    ids = [row.id for row in whole.sim.world.scores.of("coalition_id", 11)]
+    for number in ids[200:]:
+        whole.sim.world.scores.remove(number)
+    whole.sim.clock.advance(hours=24)
+    with pytest.raises(DeleteRefused, match="max_delete_rows"):
+        whole.nightly()
+    assert whole.value("select count(*) from intra42.scores where coalition_id = 11") == 250
+    whole.nightly(allow_mass_delete=True)
+    assert whole.differences() == []
+
+
+def test_an_entry_that_is_missing_here_is_found_by_its_count(whole):
+    with whole.connect() as connection:
+        connection.execute(
+            "delete from intra42.scores where id = (select min(id) + 120 from intra42.scores)"
+        )
+    whole.sim.clock.advance(hours=24)
+    whole.nightly()
+    assert whole.differences() == []
+
+
+def test_an_empty_ledger_deletes_nothing(whole):
+    whole.sim.faults.add("empty_page", LEDGER, times=None)
+    with pytest.raises(DataError):
+        whole.nightly()
+    assert whole.value("select count(*) from intra42.scores where coalition_id = 11") == 250
+
+
+def test_a_coalition_without_a_ledger_stops_no_other(whole):
+    whole.sim.faults.add("404", LEDGER, times=None)
+    whole.sim.world.add_score(12, 7)
+    whole.incremental()
+    assert whole.differences() == []
+
+
+def test_ledgers_that_may_not_be_read_are_left_alone_in_one_sentence(whole):
+    whole.sim.faults.add("403", "/v2/coalitions/", times=None)
+    whole.sim.ledger.clear()
+    whole.nightly()
+    [(resource, said)] = whole.query("select resource, said from intra42.refusals")
+    assert resource == "scores"
+    assert "may not read /v2/coalitions/11/scores (403)" in said
+    assert [path for path in paths(whole) if path.startswith("/v2/coalitions/")] == [LEDGER]

@@ -85,6 +85,7 @@ _COMMON: dict[str, Any] = {
     "campuses": CAMPUSES,
     "all_cursus_ids": CURSUS,
     "listed_by_campus": list(graph.listed_by_campus()),
+    "parent": 11,
     "reason": "absent from two complete answers of one run",
     "limit": 4000,  # rows the audit refetches of one table in a night
 }
@@ -185,6 +186,10 @@ def of_campuses(resource: Resource) -> Mapping[str, sql.Composable]:
         "own": sql.Identifier(link.own),
         "other": sql.Identifier(link.other),
     }
+
+
+def ledgers(resource: Resource) -> Mapping[str, sql.Composable]:
+    return {"target": table(resource.name), "owner": sql.Identifier(resource.owner_column)}
 
 
 def open_rows(resource: Resource) -> Mapping[str, sql.Composable]:
@@ -447,6 +452,10 @@ SAMPLES: dict[str, Callable[[str], Iterator[Sample]]] = {
     "refresh/forget_plans": plain(TASK, resource="cursus_users"),
     "refresh/ongoing": each(TASK, [graph.refetched()], open_rows, since=NOW, dag_id=INCREMENTAL),
     "refresh/outcome": plain(TASK, job_id=20_000),
+    "tail/ids_at": each(TASK, [graph.get("scores")], ledgers, skipped=100_000, limit=200),
+    "tail/parents": each(TASK, [graph.get("scores")], lambda r: {"parents": table(str(r.tail_of))}),
+    "tail/parked": plain(NIGHT, owner="coalition_id", parent="11"),
+    "tail/stored": each(TASK, [graph.get("scores")], ledgers),
     "refresh/planned": plain(TASK, resource="cursus_users"),
     "refresh/unseen_open": each(NIGHT, [graph.get("locations")], open_rows),
     "jobs/refusal": plain(TASK),
