@@ -282,7 +282,7 @@ _page = {
     "edges": [0, 60, 3600],
     "timeout_ms": "10000",
     "tables": list(graph.tables()),
-    "groups": ["primary"] * len(list(graph.tables())),
+    "resources": list(graph.tables()),
     "tasks": [f"primary.{name}" for name in graph.tables()],
 }
 
@@ -453,7 +453,12 @@ SAMPLES: dict[str, Callable[[str], Iterator[Sample]]] = {
     "refresh/ongoing": each(TASK, [graph.refetched()], open_rows, since=NOW, dag_id=INCREMENTAL),
     "refresh/outcome": plain(TASK, job_id=20_000),
     "tail/ids_at": each(TASK, [graph.get("scores")], ledgers, skipped=100_000, limit=200),
-    "tail/parents": each(TASK, [graph.get("scores")], lambda r: {"parents": table(str(r.tail_of))}),
+    "tail/parents": each(
+        TASK,
+        [graph.get("scores")],
+        lambda r: {"parents": table(str(r.tail_of))},
+        of_campuses=CAMPUSES,
+    ),
     "tail/parked": plain(NIGHT, owner="coalition_id", parent="11"),
     "tail/stored": each(TASK, [graph.get("scores")], ledgers),
     "refresh/planned": plain(TASK, resource="cursus_users"),
