@@ -33,7 +33,7 @@ from bench.children.mirror import (
 from bench.typed_floor import TypedFloor
 from intra42.attempt.work import Work
 from intra42.catalog import graph
-from intra42.store.loading import Trust
+from intra42.store.loading import Provenance
 from intra42.store.rows import Row
 
 Step = Callable[[], Any]
@@ -88,7 +88,7 @@ class Ours:
         self._passes += 1
         first_seq = self._passes * 10_000_000
         return batches(
-            self._work, self._resource, self._rows, self._batch, first_seq, Trust.LISTING
+            self._work, self._resource, self._rows, self._batch, first_seq, Provenance.LISTING
         )
 
     @contextmanager

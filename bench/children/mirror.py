@@ -24,7 +24,7 @@ from intra42.run.opening import open_run
 from intra42.run.session import ApiSettings, attempt
 from intra42.settings import parse_request
 from intra42.store.decode import cut_all
-from intra42.store.loading import Trust
+from intra42.store.loading import Provenance
 from intra42.store.page import store_all
 from intra42.store.rows import Cutter, Row
 
@@ -116,14 +116,19 @@ def rows_of(
 
 
 def batches(
-    work: Work, resource: Resource, rows: Sequence[Row], size: int, first_seq: int, trust: Trust
+    work: Work,
+    resource: Resource,
+    rows: Sequence[Row],
+    size: int,
+    first_seq: int,
+    provenance: Provenance,
 ) -> Iterator[Callable[[], None]]:
     """Yield steps that store `size` rows in a transaction, as the answer to a request each."""
     for number, batch in enumerate(chunked(rows, size)):
         page = answer(first_seq + number)
         seen = [(row, page) for row in batch]
         yield lambda seen=seen: work.commit(  # type: ignore[misc]
-            lambda: store_all(work, resource, seen, trust)
+            lambda: store_all(work, resource, seen, provenance)
         )
 
 
@@ -134,7 +139,7 @@ def load_parents(simulator: Simulator, warehouse: Warehouse) -> None:
         records = simulator.world.tables[_TABLES.get(name, name)].rows.values()
         rows = rows_of(simulator, resource, warehouse.config["cursus_ids"], records)
         with warehouse.attempt(name) as work:
-            for step in batches(work, resource, rows, _BATCH, 1, Trust.DIRECT):
+            for step in batches(work, resource, rows, _BATCH, 1, Provenance.DIRECT):
                 step()
 
 

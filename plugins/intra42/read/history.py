@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Sequence
 
 from psycopg import sql
 
-from intra42.api.flight import Series
+from intra42.api.concurrent import Series
 from intra42.api.pagination import Page, keyset
 from intra42.attempt.work import Work
 from intra42.catalog import graph
@@ -22,7 +22,7 @@ from intra42.read import jobs
 from intra42.read.jobs import Job, Partition
 from intra42.read.partitions import PartitionSeries
 from intra42.store.decode import Decoded, cut_all
-from intra42.store.loading import Trust
+from intra42.store.loading import Provenance
 from intra42.store.page import put
 from intra42.store.parents import CHUNK
 from intra42.store.reading import IdsSeries, Reader
@@ -44,7 +44,7 @@ def drain(work: Work, reader: Reader) -> None:
         return
     log.info("%s: reading the rows of %d users by user id", reader.resource.name, queued)
     queue = _Queue(work, reader)
-    reader.read(queue.next, Trust.DIRECT)
+    reader.read(queue.next, Provenance.DIRECT)
     queue.read_hidden(least=1)
     work.commit(lambda: queue.job.finish(work, reader.resource))
 
@@ -329,5 +329,5 @@ def store_nested(work: Work, page: Page, users: Collection[int]) -> list[Row]:
     rows, _unfit = cut_all(Cutter(resource), nested)
     wanted = [(row, page.answer) for row in rows if row.id in users]
     found = Decoded(seen=wanted, records=len(page.records))
-    work.commit(lambda: put(work, resource, found, Trust.EMBEDDED))
+    work.commit(lambda: put(work, resource, found, Provenance.EMBEDDED))
     return rows

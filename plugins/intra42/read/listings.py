@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from intra42.api.flight import Series
+from intra42.api.concurrent import Series
 from intra42.api.pagination import Page
 from intra42.attempt.work import Work, chunked
 from intra42.catalog.model import Resource
@@ -16,7 +16,7 @@ from intra42.errors import NotFound, RangeIgnored
 from intra42.read import jobs, window
 from intra42.read.jobs import Job, Partition
 from intra42.read.partitions import PartitionSeries
-from intra42.store.loading import Trust
+from intra42.store.loading import Provenance
 from intra42.store.parents import CHUNK
 from intra42.store.reading import Reader
 
@@ -51,7 +51,7 @@ def run_job(work: Work, reader: Reader, job: Job) -> None:
         return _Listing(work, reader, job, partition)
 
     try:
-        reader.read(more, Trust.LISTING)
+        reader.read(more, Provenance.LISTING)
     except NotFound:
         if not _drop_unwanted(work, reader.resource, job):
             raise

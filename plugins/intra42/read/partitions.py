@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
 
-from intra42.api.flight import Series, middle_of_rest
+from intra42.api.concurrent import Series, middle_of_rest
 from intra42.api.pagination import Page, keyset
 from intra42.attempt.work import Work
 from intra42.read import jobs

@@ -14,7 +14,7 @@ from intra42.api.ledger import Ledger
 from intra42.api.page import Page, record_id
 from intra42.attempt.work import Work
 from intra42.catalog.model import Resource
-from intra42.store.loading import Trust
+from intra42.store.loading import Provenance
 from intra42.store.reading import Reader
 from intra42.warehouse.statements import compose, table
 
@@ -72,7 +72,7 @@ def read_tail(work: Work, reader: Reader, ledger: Ledger, parent: int) -> int | 
     pages = [newest]
     while not pages[-1].done and _lowest(pages[-1]) > highest:
         pages.append(ledger.newest(pages[-1].number + 1))
-    reader.absorb(pages, Trust.DIRECT)
+    reader.absorb(pages, Provenance.DIRECT)
     return total
 
 
@@ -80,7 +80,7 @@ def _read_on(reader: Reader, ledger: Ledger, number: int) -> int:
     """Store a ledger from a page on; each page is a checkpoint."""
     while True:
         page = ledger.page(number)
-        reader.absorb([page], Trust.DIRECT)
+        reader.absorb([page], Provenance.DIRECT)
         if page.done:
             return page.answer.total
         number += 1

@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from intra42.api.flight import Flight, Series
+from intra42.api.concurrent import Concurrent, Series
 from intra42.api.page import Page
 from intra42.api.pagination import keyset
 from intra42.attempt.work import Work, chunked
 from intra42.catalog import graph
 from intra42.catalog.model import Resource
 from intra42.store.decode import Bad, Decoded, Seen, decode
-from intra42.store.loading import Trust, existing
+from intra42.store.loading import Provenance, existing
 from intra42.store.page import put
 from intra42.store.parents import CHUNK, resolve
 from intra42.store.rows import Cutter
@@ -128,7 +128,7 @@ def _ask_for(work: Work, chosen: set[int], *, returning: bool) -> list[Seen]:
         if item.id in chosen and (returning or is_wanted(item.record))
     ]
     if own:
-        work.commit(lambda: put(work, users, Decoded(bad=own), Trust.DIRECT))
+        work.commit(lambda: put(work, users, Decoded(bad=own), Provenance.DIRECT))
     return found.seen
 
 
@@ -151,8 +151,8 @@ def _store(work: Work, users: list[Seen], memberships: Decoded) -> None:
     ]
 
     def step() -> None:
-        put(work, graph.people(), Decoded(seen=users), Trust.DIRECT)
-        put(work, homes, own, Trust.DIRECT, new=True)
+        put(work, graph.people(), Decoded(seen=users), Provenance.DIRECT)
+        put(work, homes, own, Provenance.DIRECT, new=True)
         work.execute("jobs/enqueue", resources=queued, users=sorted(entering))
 
     work.commit(step)
@@ -181,8 +181,8 @@ def collect(work: Work, resource: Resource, ids: Iterable[int], **filters: str) 
         ]
     )
     pages: list[Page] = []
-    with Flight(work.client, lambda: next(questions, None)) as flight:
-        for landed in flight:
+    with Concurrent(work.client, lambda: next(questions, None)) as concurrent:
+        for landed in concurrent:
             for _series, page in landed:
                 work.log_page(page)
                 work.counts.records += len(page.records)

@@ -14,7 +14,7 @@ from intra42.api.model import Answer
 from intra42.attempt.work import Work
 from intra42.catalog.model import Link, Resource
 from intra42.store.decode import Inner
-from intra42.store.loading import Trust, load, park
+from intra42.store.loading import Provenance, load, park
 from intra42.store.rows import Row
 from intra42.warehouse.statements import compose, table
 
@@ -152,7 +152,9 @@ def store_inner(
             by_name.setdefault(item.resource.name, []).append(item)
     for items in by_name.values():
         resource = items[0].resource
-        load(work, resource, [row for item in items for row in item.rows], answer, Trust.DIRECT)
+        load(
+            work, resource, [row for item in items for row in item.rows], answer, Provenance.DIRECT
+        )
         park(work, resource, [bad for item in items for bad in item.unfit], answer)
         _mark_listed(work, resource, items, answer)
 

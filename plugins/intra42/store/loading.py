@@ -37,7 +37,7 @@ _REFUSED = (
 )
 
 
-class Trust(StrEnum):
+class Provenance(StrEnum):
     """How an observation came about, which decides what it may overwrite."""
 
     LISTING = "listing"  # a page of a window: later updated_at wins
@@ -46,43 +46,45 @@ class Trust(StrEnum):
 
 
 def load(
-    work: Work, resource: Resource, rows: Iterable[Row], answer: Answer, trust: Trust
+    work: Work, resource: Resource, rows: Iterable[Row], answer: Answer, provenance: Provenance
 ) -> list[int]:
     """Merge the rows of one answer; see `load_all`."""
-    return load_all(work, resource, [(row, answer) for row in rows], trust)
+    return load_all(work, resource, [(row, answer) for row in rows], provenance)
 
 
-def load_all(work: Work, resource: Resource, seen: Iterable[Seen], trust: Trust) -> list[int]:
+def load_all(
+    work: Work, resource: Resource, seen: Iterable[Seen], provenance: Provenance
+) -> list[int]:
     """Merge rows into the table of `resource` and return the ids that were merged.
 
     Runs inside `Work.commit`. A row that the database refuses is parked and the others are kept.
     Adds to the work's counts: inserted, updated, unchanged, parked.
     """
     merged: list[int] = []
-    best = _deduplicated(list(seen), trust)
+    best = _deduplicated(list(seen), provenance)
     kinds = {row.absent for row, _answer in best}
     for absent in sorted(kinds, key=sorted):
         alike = best if len(kinds) == 1 else [item for item in best if item[0].absent == absent]
-        merged += _load_or_park(work, resource, alike, trust, absent)
+        merged += _load_or_park(work, resource, alike, provenance, absent)
     return merged
 
 
-def _deduplicated(seen: Sequence[Seen], trust: Trust) -> list[Seen]:
+def _deduplicated(seen: Sequence[Seen], provenance: Provenance) -> list[Seen]:
     """Keep one row per id, in their order."""
     best = {item[0].id: item for item in seen}
     if len(best) < len(seen):
-        best = _best(seen, trust)
+        best = _best(seen, provenance)
     return [best[number] for number in sorted(best)]
 
 
-def _best(seen: Sequence[Seen], trust: Trust) -> dict[int, Seen]:
+def _best(seen: Sequence[Seen], provenance: Provenance) -> dict[int, Seen]:
     """Return one row per id: of two answers by id the later one, else the latest `updated_at`."""
     best: dict[int, Seen] = {}
     for row, answer in sorted(seen, key=lambda item: item[1].seq):
         other = best.get(row.id)
         if (
             other is None
-            or (trust is Trust.DIRECT and other[1].seq < answer.seq)
+            or (provenance is Provenance.DIRECT and other[1].seq < answer.seq)
             or other[0].updated_at is None
             or row.updated_at is None
             or row.updated_at >= other[0].updated_at
@@ -95,13 +97,13 @@ def _load_or_park(
     work: Work,
     resource: Resource,
     seen: Sequence[Seen],
-    trust: Trust,
+    provenance: Provenance,
     absent: frozenset[str],
 ) -> list[int]:
     """Load rows; halve them on a data error until the bad ones stand alone, and park those."""
     try:
         with work.connection.transaction() if work.finds_refused else nullcontext():
-            _merge(work, resource, seen, trust, absent)
+            _merge(work, resource, seen, provenance, absent)
     except _REFUSED as error:
         if not work.finds_refused:
             raise Refused from error
@@ -110,7 +112,7 @@ def _load_or_park(
             raise
         if isinstance(error, errors.ProgramLimitExceeded) and not _is_toasted(work, resource):
             work.toasted.add(resource.name)
-            return _load_or_park(work, resource, seen, trust, absent)
+            return _load_or_park(work, resource, seen, provenance, absent)
         if len(seen) == 1:
             row, answer = seen[0]
             reason = str(error.diag.message_primary or type(error).__name__)
@@ -118,8 +120,8 @@ def _load_or_park(
             return []
         middle = len(seen) // 2
         return [
-            *_load_or_park(work, resource, seen[:middle], trust, absent),
-            *_load_or_park(work, resource, seen[middle:], trust, absent),
+            *_load_or_park(work, resource, seen[:middle], provenance, absent),
+            *_load_or_park(work, resource, seen[middle:], provenance, absent),
         ]
     return [row.id for row, _answer in seen]
 
@@ -134,10 +136,10 @@ def _merge(
     work: Work,
     resource: Resource,
     seen: Sequence[Seen],
-    trust: Trust,
+    provenance: Provenance,
     absent: frozenset[str],
 ) -> None:
-    statements = _statements(resource.name, trust, absent, _is_toasted(work, resource))
+    statements = _statements(resource.name, provenance, absent, _is_toasted(work, resource))
     answers = {answer.seq: answer.date for _row, answer in seen}
     values = {
         **work.names,
@@ -191,7 +193,9 @@ def _anonymised(resource: Resource, seen: Sequence[Seen]) -> list[int]:
 
 
 @cache
-def _statements(name: str, trust: Trust, absent: frozenset[str], toasted: bool) -> dict[str, bytes]:
+def _statements(
+    name: str, provenance: Provenance, absent: frozenset[str], toasted: bool
+) -> dict[str, bytes]:
     """Return the statements that load one table, rendered once per process."""
     resource = graph.get(name)
     bare_name = f"toasted_stage_{name}" if toasted else f"stage_{name}"
@@ -211,7 +215,7 @@ def _statements(name: str, trust: Trust, absent: frozenset[str], toasted: bool) 
         "as_fresh": columns(stored, "fresh"),
         "columns": columns(stored),
         "assignments": _assignments(stored),
-        "guard": _guard(resource, trust),
+        "guard": _guard(resource, provenance),
         "target": table(name),
         "stage": stage,
         "answer": read("merge/answer"),
@@ -250,11 +254,11 @@ def _assignments(names: Sequence[str]) -> sql.Composed:
     )
 
 
-def _guard(resource: Resource, trust: Trust) -> sql.Composable:
+def _guard(resource: Resource, provenance: Provenance) -> sql.Composable:
     later = read("merge/guard_later_request")
-    if trust is Trust.EMBEDDED:
+    if provenance is Provenance.EMBEDDED:
         return read("merge/guard_embedded")
-    if trust is Trust.LISTING and "updated_at" in resource.column_names:
+    if provenance is Provenance.LISTING and "updated_at" in resource.column_names:
         return compose("merge/guard_listing", later_request=later)
     return later
 

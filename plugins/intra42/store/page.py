@@ -10,7 +10,7 @@ from intra42.catalog import graph
 from intra42.catalog.model import Resource
 from intra42.store.decode import Decoded, Inner, Seen
 from intra42.store.lists import Doubts, remove_links, store_lists
-from intra42.store.loading import Trust, load_all, park
+from intra42.store.loading import Provenance, load_all, park
 from intra42.store.rows import Row
 from intra42.store.witnesses import seen_since
 from intra42.warehouse.statements import array
@@ -20,7 +20,7 @@ def put(
     work: Work,
     resource: Resource,
     decoded: Decoded,
-    trust: Trust,
+    provenance: Provenance,
     *,
     doubts: Doubts | None = None,
     before: Doubts | None = None,
@@ -34,7 +34,7 @@ def put(
         work: the task attempt.
         resource: whose rows they are.
         decoded: what the pages became.
-        trust: what they may overwrite.
+        provenance: what they may overwrite.
         doubts: where to note the pairs that lists lack.
         before: pairs that earlier lists lacked; those that these lack, too, are removed.
         new: whether what follows them came with them, and is counted already.
@@ -42,7 +42,7 @@ def put(
     work.counts.records += decoded.records
     shown_since = _shown_since(work, resource, decoded.rows, before)
     _store_parents(work, decoded)
-    store_all(work, resource, decoded.seen, trust, new=new)
+    store_all(work, resource, decoded.seen, provenance, new=new)
     for answer, rows, inner in _by_answer(resource, decoded):
         lacking = store_lists(work, resource, rows, inner, answer, doubts)
         if before is not None:
@@ -61,7 +61,7 @@ def _store_parents(work: Work, decoded: Decoded) -> None:
         seen += [(row, answer) for row in item.rows]
         park(work, item.resource, item.unfit, answer)
     for resource, seen in by_name.values():
-        load_all(work, resource, seen, Trust.LISTING)
+        load_all(work, resource, seen, Provenance.LISTING)
 
 
 def _by_answer(
@@ -89,10 +89,15 @@ def _shown_since(
 
 
 def store_all(
-    work: Work, resource: Resource, seen: Sequence[Seen], trust: Trust, *, new: bool = False
+    work: Work,
+    resource: Resource,
+    seen: Sequence[Seen],
+    provenance: Provenance,
+    *,
+    new: bool = False,
 ) -> None:
     """Merge rows and recompute the columns that other tables derive from them."""
-    merged = load_all(work, resource, seen, trust)
+    merged = load_all(work, resource, seen, provenance)
     if resource.followed_by is None or not merged:
         return
     owner = resource.column_names.index(resource.followed_by)

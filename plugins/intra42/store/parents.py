@@ -14,7 +14,7 @@ from intra42.catalog import graph
 from intra42.catalog.model import Resource
 from intra42.store.decode import Decoded, Inner, decode, inner_cutters
 from intra42.store.lists import Doubts, linked_ids
-from intra42.store.loading import Trust, existing
+from intra42.store.loading import Provenance, existing
 from intra42.store.page import put
 from intra42.store.rows import Cutter, Row
 from intra42.warehouse.statements import compose, table
@@ -114,7 +114,7 @@ def _merge_pages(
         decoded = decode(cutter, [page], inside)
         resolve(work, resource, decoded)
         work.commit(
-            partial(put, work, resource, decoded, Trust.DIRECT, doubts=doubts, before=before)
+            partial(put, work, resource, decoded, Provenance.DIRECT, doubts=doubts, before=before)
         )
 
 

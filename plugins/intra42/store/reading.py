@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from intra42.api.asked import refuse_foreign
-from intra42.api.flight import Flight, Series
+from intra42.api.concurrent import Concurrent, Series
 from intra42.api.model import Answer
 from intra42.api.pagination import LAST_ID, Page, keyset
 from intra42.attempt.work import Work
@@ -21,7 +21,7 @@ from intra42.catalog.model import Resource, Strangers
 from intra42.store import admission
 from intra42.store.decode import Decoded, decode, inner_cutters
 from intra42.store.lists import Doubts
-from intra42.store.loading import Trust, existing
+from intra42.store.loading import Provenance, existing
 from intra42.store.page import put
 from intra42.store.parents import resolve
 from intra42.store.rows import UNREADABLE, Cutter, Row
@@ -49,7 +49,10 @@ class Reader:
         self._asks_for_refresh = resource.triggers is not None and not work.is_loader
 
     def absorb(
-        self, pages: Sequence[Page], trust: Trust, checkpoint: Callable[[], Any] = lambda: None
+        self,
+        pages: Sequence[Page],
+        provenance: Provenance,
+        checkpoint: Callable[[], Any] = lambda: None,
     ) -> set[int]:
         """Store what `pages` hold; `checkpoint` runs in the same transaction.
 
@@ -57,7 +60,7 @@ class Reader:
         """
         for page in pages:
             self.work.log_page(page)
-        return self.take(pages, trust, checkpoint)
+        return self.take(pages, provenance, checkpoint)
 
     def absorb_listing(self, pages: Iterable[Page]) -> set[int]:
         """Store a listing that is read whole; return the ids that it showed."""
@@ -66,10 +69,12 @@ class Reader:
             if page.number == 1:
                 # The listing moved while it was read, and starts again.
                 seen.clear()
-            seen |= self.absorb([page], Trust.DIRECT)
+            seen |= self.absorb([page], Provenance.DIRECT)
         return seen
 
-    def take(self, pages: Sequence[Page], trust: Trust, checkpoint: Callable[[], Any]) -> set[int]:
+    def take(
+        self, pages: Sequence[Page], provenance: Provenance, checkpoint: Callable[[], Any]
+    ) -> set[int]:
         """Do as `absorb` with pages that the log has already."""
         found = decode(self.cutter, pages, self.inside)
         shown, records = found.ids, len(found.seen) + len(found.bad)
@@ -86,11 +91,11 @@ class Reader:
         def step() -> None:
             stored = len(found.seen) + len(found.bad) + len(self._entered)
             self.work.counts.dropped += records - stored
-            put(self.work, self.resource, found, trust, doubts=self.doubts)
+            put(self.work, self.resource, found, provenance, doubts=self.doubts)
             # A run about some campuses only does not know who else is in scope.
             if outside and not self.work.request.restricted:
                 self._unpark(outside, pages[-1].answer)
-            if trust is Trust.LISTING and self._asks_for_refresh:
+            if provenance is Provenance.LISTING and self._asks_for_refresh:
                 self.work.execute(
                     "refresh/request",
                     resource=self.resource.triggers,
@@ -101,23 +106,23 @@ class Reader:
         self.work.commit(step)
         return shown
 
-    def read(self, more: Callable[[], Series | None], trust: Trust) -> None:
+    def read(self, more: Callable[[], Series | None], provenance: Provenance) -> None:
         """Read series of pages until there are no more, several at once where that is faster.
 
         Pages that came at the same time share a transaction.
         """
-        with Flight(self.work.client, more) as flight:
-            for landed in flight:
-                self.absorb_landed(landed, trust)
+        with Concurrent(self.work.client, more) as concurrent:
+            for landed in concurrent:
+                self.absorb_landed(landed, provenance)
 
-    def absorb_landed(self, landed: Sequence[tuple[Series, Page]], trust: Trust) -> None:
+    def absorb_landed(self, landed: Sequence[tuple[Series, Page]], provenance: Provenance) -> None:
         """Store what landed in one transaction, with the checkpoints of its series."""
 
         def checkpoint() -> None:
             for series, page in landed:
                 series.checkpoint(page)
 
-        self.absorb([page for _series, page in landed], trust, checkpoint)
+        self.absorb([page for _series, page in landed], provenance, checkpoint)
         for series, page in landed:
             series.stored(page)
 
@@ -151,13 +156,13 @@ class Reader:
     ) -> None:
         """Read all rows that `params` select, as direct answers, page by page."""
         for page in self.pages(params, path=path):
-            self.absorb([page], Trust.DIRECT, lambda page=page: checkpoint(page))  # type: ignore[misc]
+            self.absorb([page], Provenance.DIRECT, lambda page=page: checkpoint(page))  # type: ignore[misc]
 
     def read_ids(self, ids: Sequence[int]) -> tuple[set[int], Answer]:
         """Read rows by their ids; return those of `ids` that came back, and the last answer."""
         series = IdsSeries(self, ids)
         for page in series.pages:
-            self.absorb_landed([(series, page)], Trust.DIRECT)
+            self.absorb_landed([(series, page)], Provenance.DIRECT)
         return series.returned, series.answer
 
     def users_filters(self, users: Iterable[int]) -> dict[str, str]:

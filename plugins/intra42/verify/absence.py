@@ -24,7 +24,7 @@ from intra42.attempt.work import Work, chunked
 from intra42.catalog import graph
 from intra42.catalog.model import Resource
 from intra42.errors import DeleteRefused, NoWitness, NoWitnessLeft
-from intra42.store.loading import Trust
+from intra42.store.loading import Provenance
 from intra42.store.page import derive_from
 from intra42.store.reading import IdsSeries, Reader, ids_of
 from intra42.store.witnesses import WITNESSES, seen_since, witnesses
@@ -84,7 +84,7 @@ class Rows:
         seq = 0
         for page in series.pages:
             seq = seq or page.answer.seq
-            self._reader.absorb_landed([(series, page)], Trust.DIRECT)
+            self._reader.absorb_landed([(series, page)], Provenance.DIRECT)
         return Look(series.returned, seq, series.answer)
 
     def witnesses(self, ids: Iterable[int]) -> list[int]:

@@ -19,7 +19,7 @@ from itertools import zip_longest
 
 from psycopg import sql
 
-from intra42.api.flight import Flight, Series
+from intra42.api.concurrent import Concurrent, Series
 from intra42.api.model import Answer
 from intra42.api.pagination import Page, keyset
 from intra42.attempt.troubles import Troubles
@@ -28,7 +28,7 @@ from intra42.catalog import graph
 from intra42.catalog.model import Resource
 from intra42.errors import Intra42Error
 from intra42.read.history import packed
-from intra42.store.loading import Trust
+from intra42.store.loading import Provenance
 from intra42.store.parents import CHUNK
 from intra42.store.reading import IdsSeries, Reader, ids_of, lock
 from intra42.verify import absence
@@ -229,7 +229,7 @@ def _count_in_turn(work: Work, audits: Sequence[_Audit], first_seq: int, budget:
     waiting = deque(audits)
 
     def more() -> _Question | None:
-        while waiting and _left(work, budget) > flight.under_way:
+        while waiting and _left(work, budget) > concurrent.under_way:
             item = waiting.popleft()
             part = _next_part(work, item, thorough=thorough)
             if part is None:
@@ -240,8 +240,8 @@ def _count_in_turn(work: Work, audits: Sequence[_Audit], first_seq: int, budget:
             _read_whole(work, item, part.users)
         return None
 
-    with Flight(work.client, more) as flight:
-        for landed in flight:
+    with Concurrent(work.client, more) as concurrent:
+        for landed in concurrent:
             for question, page in landed:
                 assert isinstance(question, _Question)  # noqa: S101  # `more` returns no other
                 if _differs(work, question, page):
@@ -350,7 +350,7 @@ def _pursue(work: Work, audits: Sequence[_Audit], budget: int) -> None:
     def more() -> _Question | None:
         for pursuit in tuple(queue):
             privileged = pursuit is first and pursuit.asked < _TURN
-            if pursuit.is_asking or not (privileged or _left(work, budget) > flight.under_way):
+            if pursuit.is_asking or not (privileged or _left(work, budget) > concurrent.under_way):
                 continue
             if pursuit.asked and pursuit.asked % _TURN == 0 and len(queue) > 1:
                 queue.remove(pursuit)
@@ -361,8 +361,8 @@ def _pursue(work: Work, audits: Sequence[_Audit], budget: int) -> None:
             queue.remove(pursuit)
         return None
 
-    with Flight(work.client, more) as flight:
-        for landed in flight:
+    with Concurrent(work.client, more) as concurrent:
+        for landed in concurrent:
             for question, page in landed:
                 assert isinstance(question, _Question)  # noqa: S101  # `more` returns no other
                 pursuit = question.pursuit
@@ -385,7 +385,7 @@ def _in_turn(audits: Sequence[_Audit]) -> Iterator[_Pursuit]:
 def _store_counted(work: Work, item: _Audit, page: Page) -> bool:
     """Store the rows that came with a count; tell whether it counts nobody else's."""
     before = work.counts.dropped
-    item.reader.absorb([page], Trust.DIRECT, lambda: None)
+    item.reader.absorb([page], Provenance.DIRECT, lambda: None)
     if work.counts.dropped > before and item.resource.cursus_filter:
         log.warning(
             "%s: %s is not exact, so rows are read instead of counted",
@@ -461,7 +461,7 @@ def _refetch_oldest(work: Work, audits: Sequence[_Audit], first_seq: int, budget
     waiting = deque((item, _oldest(work, item, first_seq, _left(work, budget))) for item in audits)
 
     def more() -> _Refetch | None:
-        while waiting and _left(work, budget) > flight.under_way:
+        while waiting and _left(work, budget) > concurrent.under_way:
             item, chunks = waiting.popleft()
             ids = next(chunks, ())
             if ids:
@@ -470,11 +470,11 @@ def _refetch_oldest(work: Work, audits: Sequence[_Audit], first_seq: int, budget
                 return _Refetch(item, sorted(ids))
         return None
 
-    with Flight(work.client, more) as flight:
-        for landed in flight:
+    with Concurrent(work.client, more) as concurrent:
+        for landed in concurrent:
             for series, page in landed:
                 assert isinstance(series, _Refetch)  # noqa: S101  # `more` returns no other
-                series.item.reader.absorb_landed([(series, page)], Trust.DIRECT)
+                series.item.reader.absorb_landed([(series, page)], Provenance.DIRECT)
 
 
 def _oldest(work: Work, item: _Audit, first_seq: int, requests: int) -> Iterator[Sequence[int]]:

@@ -14,7 +14,7 @@ from intra42.catalog.model import Resource
 from intra42.read.history import store_nested
 from intra42.store import admission
 from intra42.store.decode import Decoded, Seen
-from intra42.store.loading import Trust, existing
+from intra42.store.loading import Provenance, existing
 from intra42.store.page import put
 from intra42.store.reading import Reader
 from intra42.store.witnesses import seen_since, witnesses
@@ -114,7 +114,7 @@ def _let_back(work: Work) -> None:
         shown = admission.collect(work, graph.people(), left)
         found = {row.id: (row, answer) for row, answer in shown.seen}
         bad = Decoded(bad=[(item, answer) for item, answer in shown.bad if item.id in left])
-        work.commit(lambda bad=bad: put(work, graph.people(), bad, Trust.DIRECT))  # type: ignore[misc]
+        work.commit(lambda bad=bad: put(work, graph.people(), bad, Provenance.DIRECT))  # type: ignore[misc]
         for place in (Nested(work, resource) for resource in graph.nesting_people()):
             left -= found.keys()
             if left:

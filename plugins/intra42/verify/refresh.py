@@ -15,7 +15,7 @@ from typing import Any
 
 from psycopg import sql
 
-from intra42.api.flight import Series
+from intra42.api.concurrent import Series
 from intra42.api.pagination import Page
 from intra42.attempt.troubles import Troubles
 from intra42.attempt.work import Work, chunked
@@ -23,7 +23,7 @@ from intra42.catalog import graph
 from intra42.read import history, jobs
 from intra42.read.jobs import REFETCH, Job, Partition
 from intra42.read.watermarks import watermarks
-from intra42.store.loading import Trust
+from intra42.store.loading import Provenance
 from intra42.store.reading import IdsSeries, Reader, lock, lock_task
 from intra42.verify import absence
 from intra42.warehouse.statements import compose, table
@@ -154,7 +154,7 @@ def refetch(work: Work, chunks: Sequence[int]) -> int:
         return begun[-1]
 
     try:
-        reader.read(more, Trust.DIRECT)
+        reader.read(more, Provenance.DIRECT)
     finally:
         reader.report_notes()
     troubles.tell()

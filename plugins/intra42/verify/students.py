@@ -16,7 +16,7 @@ from dataclasses import replace
 from intra42.api.pagination import LAST_ID, Page, keyset, record_id
 from intra42.attempt.work import Work
 from intra42.catalog import graph
-from intra42.store.loading import Trust, existing
+from intra42.store.loading import Provenance, existing
 from intra42.store.reading import Reader, ids_of
 from intra42.verify.draw import rotated
 
@@ -119,4 +119,4 @@ class _Listing:
                 moved_at=page.answer.date,
             )
 
-        self._reader.take([replace(page, records=records)], Trust.LISTING, checkpoint)
+        self._reader.take([replace(page, records=records)], Provenance.LISTING, checkpoint)

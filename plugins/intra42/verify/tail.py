@@ -15,7 +15,7 @@ from intra42.api.page import Page
 from intra42.attempt.work import Work
 from intra42.errors import IncompleteListing, NoWitness
 from intra42.read.tail import ids_of, places, stored
-from intra42.store.loading import Trust
+from intra42.store.loading import Provenance
 from intra42.store.reading import Reader
 from intra42.verify import absence
 from intra42.warehouse.statements import compose
@@ -89,12 +89,12 @@ def _ours(work: Work, reader: Reader, parent: int, page: Page) -> list[int]:
 def _heal(work: Work, reader: Reader, ledger: Ledger, parent: int, page: Page) -> None:
     """Store a page; delete what we have up to its end that a second look lacks as well."""
     ours = _ours(work, reader, parent, page)
-    reader.absorb([page], Trust.DIRECT)
+    reader.absorb([page], Provenance.DIRECT)
     extra = _beside(ours, page)
     if not extra:
         return
     again = ledger.page(page.number)
-    reader.absorb([again], Trust.DIRECT)
+    reader.absorb([again], Provenance.DIRECT)
     extra &= _beside(ours, again)
     if not (page.records and again.records):
         message = f"{ledger.path}: not one row came, which proves nothing; nothing is deleted"

@@ -12,7 +12,7 @@ from dataclasses import replace
 import pytest
 
 from dev.simulator import Simulator
-from intra42.api import flight
+from intra42.api import concurrent
 from intra42.errors import QuotaSpent
 from tests.integration.mirror import worlds
 
@@ -150,7 +150,7 @@ class Cut(Exception):
 
 def cut_at_split(monkeypatch):
     """End the task as soon as a chunk of users was split and a page of it is stored."""
-    split = flight.middle_of_rest
+    split = concurrent.middle_of_rest
     seen = []
 
     def noted(page, *highest):

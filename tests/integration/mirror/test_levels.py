@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from intra42.attempt.work import Identity
-from intra42.store.loading import Trust
+from intra42.store.loading import Provenance
 from intra42.verify import refresh
 from intra42.warehouse.schema import migrate
 from tests.harness import INCREMENTAL, NIGHTLY
@@ -99,7 +99,7 @@ def test_a_row_that_was_never_confirmed_was_unseen_since_it_was_stored(town):
 
 
 def test_a_stale_answer_leaves_no_entry(town):
-    listing, direct = Trust.LISTING, Trust.DIRECT
+    listing, direct = Provenance.LISTING, Provenance.DIRECT
     merge(town, [(1002, direct, enrolment(5.0, minutes=10))])
     before = entries(town)
     merge(
@@ -150,7 +150,7 @@ def test_an_undone_page_takes_its_entries_along(town):
 def test_two_writers_at_once_leave_an_unbroken_chain(town):
     """Each entry begins at the level where the one before it ended."""
     past = [
-        (seq, Trust.DIRECT, enrolment(float(seq), row_id=row))
+        (seq, Provenance.DIRECT, enrolment(float(seq), row_id=row))
         for seq in range(1001, 1041)
         for row in (1010, 1020, 1030)
     ]
@@ -173,11 +173,11 @@ def test_the_history_of_a_deleted_enrolment_stays(town):
     kept = history(town)
     assert kept == [(None, 1.0, "first"), (1.0, 7.5, "refresh")]
     # It is back: at the same level there is nothing to add, at another one it begins anew.
-    merge(town, [(100_000, Trust.DIRECT, enrolment(7.5))])
+    merge(town, [(100_000, Provenance.DIRECT, enrolment(7.5))])
     assert history(town) == kept
     with psycopg.connect(town.database_url) as connection:
         connection.execute("delete from intra42.cursus_users where id = 1010")
-    merge(town, [(100_001, Trust.DIRECT, enrolment(8.0))])
+    merge(town, [(100_001, Provenance.DIRECT, enrolment(8.0))])
     assert history(town) == [*kept, (None, 8.0, "first")]
 
 

@@ -12,7 +12,7 @@ import pytest
 from intra42.api.model import Answer
 from intra42.attempt.work import Identity
 from intra42.catalog import graph
-from intra42.store.loading import Trust
+from intra42.store.loading import Provenance
 from intra42.store.page import store_all
 from intra42.store.reading import lock
 from intra42.store.rows import Cutter
@@ -37,9 +37,9 @@ def seen(seq, records=()):
     )
 
 
-def store(work, resource, rows, answer, trust):
+def store(work, resource, rows, answer, provenance):
     """Merge the rows of one answer."""
-    store_all(work, resource, [(row, answer) for row in rows], trust)
+    store_all(work, resource, [(row, answer) for row in rows], provenance)
 
 
 def enrolment(level, *, minutes=0, row_id=1010):
@@ -61,15 +61,15 @@ def enrolment(level, *, minutes=0, row_id=1010):
 
 
 def merge(mirror, observations, dag_id=NIGHTLY, name="cursus_users"):
-    """Store (request number, trust, record) one after the other."""
+    """Store (request number, provenance, record) one after the other."""
     resource = graph.get(name)
 
     def step(work):
-        for seq, trust, record in observations:
+        for seq, provenance, record in observations:
             rows = [Cutter(resource, work.config.cursus_ids).cut(record)]
             work.commit(
-                lambda seq=seq, rows=rows, trust=trust: store(
-                    work, resource, rows, seen(seq), trust
+                lambda seq=seq, rows=rows, provenance=provenance: store(
+                    work, resource, rows, seen(seq), provenance
                 )
             )
 
@@ -100,7 +100,7 @@ def level(mirror, row_id=1010):
 
 
 # The town's own row was merged by requests with numbers far below 1000, long before.
-LISTING, DIRECT = Trust.LISTING, Trust.DIRECT
+LISTING, DIRECT = Provenance.LISTING, Provenance.DIRECT
 
 
 @pytest.mark.parametrize(
@@ -139,8 +139,8 @@ def test_the_newest_observation_stays(town, observations, wins):
     merge(
         town,
         [
-            (seq, trust, enrolment(value, minutes=minutes))
-            for seq, trust, (value, minutes) in observations
+            (seq, provenance, enrolment(value, minutes=minutes))
+            for seq, provenance, (value, minutes) in observations
         ],
     )
     assert level(town) == wins
@@ -161,8 +161,8 @@ def test_pages_of_the_past_replayed_in_any_order_end_the_same(town):
         elif kind == "silent":
             value = float(seq)
         truth[row_id] = (value, minutes)
-        trust = rng.choice([LISTING, DIRECT])
-        observations.append((seq, trust, enrolment(value, minutes=minutes, row_id=row_id)))
+        provenance = rng.choice([LISTING, DIRECT])
+        observations.append((seq, provenance, enrolment(value, minutes=minutes, row_id=row_id)))
     for seed in range(5):
         mixed = observations + random.Random(seed).sample(observations, 20)
         random.Random(seed).shuffle(mixed)
@@ -349,13 +349,13 @@ def test_an_embedded_user_changes_a_row_only_where_it_is_clearly_newer(town):
         "updated_at": town.value("select updated_at from intra42.users where id = 101").isoformat(),
         "wallet": 5,
     }
-    merge(town, [(1001, Trust.EMBEDDED, base)], name="users")
+    merge(town, [(1001, Provenance.EMBEDDED, base)], name="users")
     assert town.value("select wallet from intra42.users where id = 101") == 0
     older = base | {"updated_at": "2020-01-01T00:00:00Z", "login": "3b3-cafe"}
-    merge(town, [(1002, Trust.EMBEDDED, older)], name="users")
+    merge(town, [(1002, Provenance.EMBEDDED, older)], name="users")
     assert town.value("select login from intra42.users where id = 101") == "3b3-cafe"
     newer = base | {"updated_at": NOON.isoformat(), "wallet": 6}
-    merge(town, [(1003, Trust.EMBEDDED, newer)], name="users")
+    merge(town, [(1003, Provenance.EMBEDDED, newer)], name="users")
     assert town.value("select wallet from intra42.users where id = 101") == 6
 
 
@@ -363,13 +363,16 @@ def test_of_one_page_only_what_it_did_not_write_is_noted_as_verified(town):
     resource = graph.get("cursus_users")
     merge(
         town,
-        [(1001, Trust.DIRECT, enrolment(7.5)), (1002, Trust.DIRECT, enrolment(8.5, row_id=1020))],
+        [
+            (1001, Provenance.DIRECT, enrolment(7.5)),
+            (1002, Provenance.DIRECT, enrolment(8.5, row_id=1020)),
+        ],
     )
 
     def step(work):
         cutter = Cutter(resource, work.config.cursus_ids)
         rows = [cutter.cut(enrolment(7.5)), cutter.cut(enrolment(9.5, row_id=1020))]
-        work.commit(lambda: store(work, resource, rows, seen(1003), Trust.DIRECT))
+        work.commit(lambda: store(work, resource, rows, seen(1003), Provenance.DIRECT))
 
     town.task(Identity(dag_id=NIGHTLY, run_id="verified"), {}, "cursus_users", step)
     noted = "select array_agg(id) from intra42.verifications where seq = 1003"

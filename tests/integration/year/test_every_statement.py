@@ -14,7 +14,7 @@ from psycopg import sql
 
 from intra42.catalog import graph
 from intra42.catalog.model import Resource
-from intra42.store.loading import Trust, _statements
+from intra42.store.loading import Provenance, _statements
 from intra42.warehouse.statements import FOLDER, compose, names, read, table
 from tests.integration.year import samples
 from tests.integration.year.explaining import Database, Explained
@@ -41,10 +41,10 @@ EXPLAINED = [
 
 # Only users are stored from other records, too.
 STORED = [
-    pytest.param(resource, trust, id=f"{resource.name}-{trust.name.lower()}")
+    pytest.param(resource, provenance, id=f"{resource.name}-{provenance.name.lower()}")
     for resource in graph.RESOURCES
-    for trust in Trust
-    if resource.name == "users" or trust is not Trust.EMBEDDED
+    for provenance in Provenance
+    if resource.name == "users" or provenance is not Provenance.EMBEDDED
 ]
 
 
@@ -95,11 +95,11 @@ def test_no_statement_is_slow_after_a_year(database: Database, name: str) -> Non
     assert not slow, "\n".join(slow)
 
 
-@pytest.mark.parametrize(("resource", "trust"), STORED)
+@pytest.mark.parametrize(("resource", "provenance"), STORED)
 def test_no_page_is_slow_to_store_after_a_year(
-    database: Database, resource: Resource, trust: Trust
+    database: Database, resource: Resource, provenance: Provenance
 ) -> None:
-    statements = _statements(resource.name, trust, frozenset(), toasted=False)
+    statements = _statements(resource.name, provenance, frozenset(), toasted=False)
     values = samples.of_page(resource.name)
     with database.undone():
         fill_stage(database, resource, statements)

@@ -12,7 +12,7 @@ import pytest
 
 from intra42.api.auth import MemoryTokens, Token
 from intra42.api.client import IntraClient
-from intra42.api.flight import Flight, Series, middle_of_rest
+from intra42.api.concurrent import Concurrent, Series, middle_of_rest
 from intra42.api.model import Answer
 from intra42.api.pace import LocalLimiter
 from intra42.api.pagination import LAST_ID, Listing, Page
@@ -84,8 +84,8 @@ def client(*, rate: float, latency_s: float, most: int = 24) -> IntraClient:
 
 def landings(flown: IntraClient, series: list[Series]) -> list[tuple[Series, Page]]:
     waiting = iter(series)
-    with Flight(flown, lambda: next(waiting, None)) as flight:
-        return [one for landed in flight for one in landed]
+    with Concurrent(flown, lambda: next(waiting, None)) as concurrent:
+        return [one for landed in concurrent for one in landed]
 
 
 @pytest.mark.parametrize(("rate", "latency_s"), [(2, 0.05), (2, 0.3), (8, 0.05)])
@@ -128,8 +128,8 @@ def test_what_was_answered_is_handed_out_before_an_error(sky, rate, latency_s):
 
     def fly() -> None:
         flown = client(rate=rate, latency_s=latency_s)
-        with Flight(flown, lambda: next(waiting, None)) as flight:
-            for landed in flight:
+        with Concurrent(flown, lambda: next(waiting, None)) as concurrent:
+            for landed in concurrent:
                 came.extend(series for series, _page in landed)
 
     with pytest.raises(IncompleteListing, match="short"):
@@ -169,8 +169,8 @@ def test_series_that_come_up_meanwhile_are_flown_too(sky):
     waiting.append(Mother(sky.pages(1)))
     flown = client(rate=8, latency_s=3)
     came = 0
-    with Flight(flown, lambda: waiting.pop() if waiting else None) as flight:
-        for landed in flight:
+    with Concurrent(flown, lambda: waiting.pop() if waiting else None) as concurrent:
+        for landed in concurrent:
             for series, one in landed:
                 series.stored(one)
                 came += 1

@@ -50,7 +50,7 @@ class Series:
         """Called when `page` and its checkpoint are committed."""
 
     def failed(self, error: Exception) -> None:
-        """Called where no further page comes; the flight ends with this error."""
+        """Called where no further page comes; all of them end with this error."""
 
 
 def middle_of_rest(page: Page, highest: int = LAST_ID, known: int = 0) -> int | None:
@@ -75,7 +75,7 @@ def middle_of_rest(page: Page, highest: int = LAST_ID, known: int = 0) -> int | 
     return middle if page.last_id < middle < highest else None
 
 
-class Flight:
+class Concurrent:
     """Keeps so many requests under way as the allowed rate needs, and no more.
 
     A context manager; iterate it for what arrives, a list of (series, page) at a time, each series'
@@ -100,7 +100,7 @@ class Flight:
         self._page_bytes = 1
         self._error: Exception | None = None
 
-    def __enter__(self) -> Flight:
+    def __enter__(self) -> Concurrent:
         return self
 
     def __exit__(
