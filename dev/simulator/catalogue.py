@@ -7,8 +7,7 @@ import random
 from dev.simulator import names
 from dev.simulator.clock import DAY, to_ms
 from dev.simulator.reference_shapes import CDN
-from dev.simulator.rows import Achievement, Bloc, Campus, Coalition, Cursus, Project, Skill
-from dev.simulator.shapes import SKILLS
+from dev.simulator.rows import Achievement, Bloc, Campus, Coalition, Cursus, Project
 from dev.simulator.store import Store
 
 _FIRST_PROJECT = 1314
@@ -144,14 +143,6 @@ def add_achievements(store: Store, rng: random.Random, count: int) -> None:
             )
         )
     store.achievements.load(rows)
-
-
-def add_skills(store: Store) -> None:
-    """Add the skills that enrolments have levels in."""
-    store.skills.load(
-        Skill(number, name, name.lower().replace(" ", "-"), birth(2015, number))
-        for number, name in SKILLS.items()
-    )
 
 
 def add_coalitions(store: Store, campus_ids: list[int]) -> None:

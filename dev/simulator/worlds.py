@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from dev.simulator import catalogue, names
 from dev.simulator.clock import Clock
+from dev.simulator.further_world import add_further
 from dev.simulator.people import Population
 from dev.simulator.world import World
 
@@ -52,9 +53,11 @@ def build(name: str, clock: Clock, seed: int, students: int | None) -> World:
         catalogue.add_cursuses(world, plan.cursuses)
         catalogue.add_projects(world, rng, plan.projects, plan.other_projects)
         catalogue.add_achievements(world, rng, plan.achievements)
-        catalogue.add_skills(world)
         catalogue.add_coalitions(world, [*plan.campus_ids, *_neighbours(plan.campus_ids)])
         Population(world, rng, plan.attempts).add(shares, _neighbours(plan.campus_ids))
+        # A network has millions of them, which nobody asks for there.
+        if name != "network":
+            add_further(world, catalogue.birth(2015))
     finally:
         if collecting:
             gc.enable()

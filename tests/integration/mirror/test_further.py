@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from dev.simulator import Simulator
 from intra42.errors import ConfigError, DataError, DeleteRefused, IncompleteListing
 from tests.integration.mirror import worlds
 
@@ -359,3 +360,12 @@ def test_ledgers_that_may_not_be_read_are_left_alone_in_one_sentence(whole):
     assert resource == "scores"
     assert "may not read /v2/coalitions/11/scores (403)" in said
     assert [path for path in paths(whole) if path.startswith("/v2/coalitions/")] == [LEDGER]
+
+
+def test_a_campus_is_mirrored_with_all_its_further_tables(fresh):
+    mirror = fresh(lambda: Simulator("campus", students=40), campus_ids=[67], tables=["all"])
+    mirror.nightly()
+    assert mirror.differences() == []
+    for table in ("skills", "quests_users", "locations", "scores"):
+        assert mirror.value(f"select count(*) from intra42.{table}") > 5, table
+    assert mirror.value("select count(*) from intra42.locations where end_at is null") > 0
