@@ -226,6 +226,10 @@ where intra42.listing_totals.seen_at <= excluded.seen_at
 -- Why the API last refused to show a table, if it does.
 select said from intra42.refusals where resource = %(resource)s
 
+-- name: refused
+-- All tables that the API last refused to show.
+select resource from intra42.refusals
+
 -- name: note_refusal
 -- The API refuses to show a table.
 insert into intra42.refusals as r (resource, path, said, since, asked_at, run_id)

@@ -59,12 +59,15 @@ class Run:
     def states(self) -> dict[str, str]:
         """State by task id; of a mapped task all states, joined where they differ.
 
-        Tasks that only wait for others, and that no process runs, are left out.
+        Tasks that only wait for others, and that no process runs, are left out; so is the task of
+        the further tables where nobody asks for any.
         """
+        unasked = self.tasks.get("further.tables", [])[0:1]
         return {
             name: "+".join(sorted({str(instance.state) for instance in instances}))
             for name, instances in self.tasks.items()
             if instances[0].operator != "EmptyOperator"
+            and not (instances[0] in unasked and instances[0].map_index < 0)
         }
 
 

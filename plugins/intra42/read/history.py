@@ -49,6 +49,12 @@ def drain(work: Work, reader: Reader) -> None:
     work.commit(lambda: queue.job.finish(work, reader.resource))
 
 
+def tables(work: Work) -> list[Resource]:
+    """Return the tables of users' rows that this run keeps true: asked for, and not refused."""
+    refused = {row[0] for row in work.fetch("jobs/refused")}
+    return [r for r in graph.history(work.config.tables) if r.name not in refused]
+
+
 def queue_unseen_users(work: Work) -> None:
     """Queue every mirrored user that this run has not yet read directly."""
     work.commit(lambda: work.execute("scope/queue_unseen_users"))

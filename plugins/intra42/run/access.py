@@ -55,8 +55,12 @@ def _sentence(resource: Resource, error: Forbidden | NotFound) -> str:
             f"{resource.name} is left alone: the API has no {error.path} (404); each nightly run "
             "asks again"
         )
-    role = f"which takes the role {resource.role}" if resource.role else "and no role is known"
+    role = (
+        f"which takes the role {resource.role} by the reference"
+        if resource.role
+        else "though the reference names no role for it"
+    )
     return (
-        f"{resource.name} is left alone: this application may not read {error.path} (403), {role} "
-        "by the reference; each nightly run asks again"
+        f"{resource.name} is left alone: this application may not read {error.path} (403), {role}; "
+        "each nightly run asks again"
     )

@@ -27,6 +27,7 @@ from intra42.attempt.work import Work, chunked
 from intra42.catalog import graph
 from intra42.catalog.model import Resource
 from intra42.errors import Intra42Error
+from intra42.read import history
 from intra42.read.history import packed
 from intra42.store.loading import Provenance
 from intra42.store.parents import CHUNK
@@ -112,7 +113,7 @@ def _try_to_audit(work: Work, troubles: Troubles) -> None:
         return
     first_seq: int = work.fetch("ledger/run_start")[0][0]
     # Another table is the first each night.
-    audits = rotated(work, [_begin(work, r) for r in graph.history(work.config.tables)], "tables")
+    audits = rotated(work, [_begin(work, r) for r in history.tables(work)], "tables")
     students, counts, pursuit, refetches = _ends(work, budget)
     with troubles.kept():
         find_missing_students(work, students)

@@ -52,7 +52,7 @@ def drain_leftovers(work: Work) -> None:
 
 
 def _drain(work: Work, troubles: Troubles) -> None:
-    for resource in (graph.people(), *graph.history(work.config.tables)):
+    for resource in (graph.people(), *history.tables(work)):
         with troubles.kept():
             if history.waiting(work, resource):
                 lock(work, resource)

@@ -122,6 +122,24 @@ def test_a_refused_table_is_left_alone_until_the_right_arrives(school, status, c
     assert school.query("select 1 from intra42.refusals") == []
 
 
+def test_nothing_else_asks_a_table_that_is_refused(school):
+    asks(school, "locations", "quests_users")
+    school.sim.faults.add("403", "/v2/locations", times=None)
+    school.sim.ledger.clear()
+    school.nightly()
+    worlds.person(school.sim, 901, 1)
+    school.sim.world.add_location(901, 1, id=9001, begin_at="2020-01-01T00:00:00Z")
+    school.sim.clock.advance(minutes=15)
+    school.incremental()
+    assert paths(school).count("/v2/locations") == 1
+    assert school.value("select count(*) from intra42.quests_users") == 8
+    school.sim.faults.clear()
+    school.sim.clock.advance(hours=24)
+    school.nightly()
+    assert school.differences() == []
+    assert school.query("select 1 from intra42.locations where id = 9001") == [(1,)]
+
+
 def test_rows_of_a_table_that_becomes_forbidden_stay(school):
     asks(school, "skills")
     school.nightly()
