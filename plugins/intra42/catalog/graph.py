@@ -112,9 +112,13 @@ def refetched() -> Resource:
     return next(resource for resource in RESOURCES if resource.silent)
 
 
-def listed_by_campus() -> tuple[str, ...]:
-    """Return the primary tables whose windows show rows of some campuses only."""
-    return tuple(resource.name for resource in of_group("primary") if resource.campus_filter)
+def listed_by_campus(names: Collection[str]) -> tuple[str, ...]:
+    """Return the tables whose windows show people of some campuses only; as in `history`."""
+    return tuple(
+        resource.name
+        for resource in (*of_group("primary"), *of_group("further"))
+        if resource.campus_filter and not resource.of_campus and is_asked(resource, names)
+    )
 
 
 def children_of_users() -> tuple[Resource, ...]:

@@ -97,6 +97,7 @@ def describe(request: Request, api: ApiSettings) -> str:
         else "the whole network"
     )
     cursus = ", ".join(map(str, config.cursus_ids))
+    further = f", with the further tables {', '.join(config.tables)}" if config.tables else ""
     what = "continues from the watermarks (tables without one are loaded whole by the nightly)"
     if request.full_refresh:
         what = "reads everything again"
@@ -109,4 +110,4 @@ def describe(request: Request, api: ApiSettings) -> str:
         what = f"reads exactly what changed from {request.window}"
     if request.purge_out_of_scope:
         what += ", then purges what is out of scope"
-    return f"This run {what}, for {campuses} and cursus {cursus}, from {api.base_url}"
+    return f"This run {what}, for {campuses} and cursus {cursus}{further}, from {api.base_url}"

@@ -137,7 +137,8 @@ def _queue_everyone(work: Work, resource: Resource, kind: str, wanted: Sequence[
     scopes = [scope.key for scope in wanted]
     jobs.begin(work, resource, kind, scopes=scopes, moves=_moves(work, resource, kind))
     campuses = sorted({scope.campus_id for scope in wanted if scope.campus_id is not None})
-    everyone = kind == "full" or not campuses
+    # Anybody may have rows on a campus that is new.
+    everyone = kind == "full" or not campuses or resource.of_campus
     work.execute(
         "jobs/enqueue_all",
         resource=resource.name,

@@ -119,7 +119,7 @@ def derive_from(
         ids=None if ids is None else array(ids),
         synced_at=answer.date if answer else work.clock,
         all_cursus_ids=list(work.request.mirrored_cursus("all_cursus_ids")),
-        listed_by_campus=list(graph.listed_by_campus()),
+        listed_by_campus=list(graph.listed_by_campus(work.config.tables)),
     )
     for other, rows in followed if counted else ():
         work.counts.followed(other, rows)

@@ -233,6 +233,27 @@ def test_sessions_are_those_on_our_campuses_whoever_sits_there(whole):
     assert whole.query("select user_id from intra42.locations where id > 5000") == [(101,)]
 
 
+def test_a_campus_that_is_added_brings_the_sessions_of_all_who_sat_there(whole):
+    whole.config["campus_ids"] = [1, 2]
+    whole.sim.clock.advance(hours=24)
+    whole.nightly()
+    assert whole.differences() == []
+    there = "select count(*) from intra42.locations where campus_id = 2 and user_id < 200"
+    assert whole.value(there) == len(worlds.STUDENTS)
+
+
+def test_whoever_moves_away_keeps_their_milestones_true(whole):
+    world = whole.sim.world
+    world.set_fields(world.quests_users, 1010, False, validated_at=whole.sim.clock.now())
+    world.transfer(101, 2)
+    whole.incremental()
+    assert whole.differences() == []
+    whole.sim.clock.advance(minutes=15)
+    world.set_fields(world.quests_users, 1010, False, validated_at=None)
+    whole.incremental()
+    assert whole.differences() == []
+
+
 def test_a_session_that_closes_is_seen_in_the_next_quarter_hour(whole):
     world = whole.sim.world
     world.add_location(101, 1, id=5001, begin_at="2020-01-01T00:00:00Z")

@@ -84,7 +84,7 @@ _COMMON: dict[str, Any] = {
     "cursus_id": 21,
     "campuses": CAMPUSES,
     "all_cursus_ids": CURSUS,
-    "listed_by_campus": list(graph.listed_by_campus()),
+    "listed_by_campus": list(graph.listed_by_campus(["all"])),
     "parent": 11,
     "reason": "absent from two complete answers of one run",
     "limit": 4000,  # rows the audit refetches of one table in a night
