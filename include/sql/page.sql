@@ -78,18 +78,19 @@ select {label} as name, count(*) as rows from {table}
 
 -- name: freshness
 -- When each table was last read up to now: the start of the last attempt that succeeded. Attempts
--- that read an explicit window do not count.
+-- that read an explicit window do not count. What the API refuses to show has its sentence.
 select
-  t.name, t.resource, last.started_at as read_at, last.dag_id, last.run_id, now() as asked_at
-from unnest(%(tables)s::text[], %(resources)s::text[], %(tasks)s::text[])
-  with ordinality as t (name, resource, task_id, number)
+  t.name, t.resource, last.started_at as read_at, last.dag_id, last.run_id, now() as asked_at,
+  refused.said
+from unnest(%(tables)s::text[], %(resources)s::text[], %(tasks)s::text[], %(mapped)s::boolean[])
+  with ordinality as t (name, resource, task_id, mapped, number)
 left join lateral (
   select r.started_at, d.dag_id, r.run_id
   from unnest(%(dags)s::text[]) as d (dag_id)
   cross join lateral (
     select started_at, run_id
     from intra42.sync_runs
-    where dag_id = d.dag_id and task_id = t.task_id and resource = t.resource
+    where dag_id = d.dag_id and task_id = t.task_id and (not t.mapped or resource = t.resource)
       and status = 'success' and window_to is null
     order by started_at desc
     limit 1
@@ -97,6 +98,7 @@ left join lateral (
   order by r.started_at desc
   limit 1
 ) as last on true
+left join intra42.refusals as refused on refused.resource = t.resource
 order by t.number
 
 -- name: asked_tables

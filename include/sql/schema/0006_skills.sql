@@ -18,6 +18,8 @@ create table intra42.refusals (
   asked_at timestamptz not null,
   run_id text not null
 );
+comment on column intra42.sync_runs.status is
+  'running, or how it ended; skipped: the API refuses to show the table';
 comment on table intra42.refusals is
   'Tables whose endpoint the API refuses to show to this application; each nightly run asks again.';
 comment on column intra42.refusals.resource is 'The table.';

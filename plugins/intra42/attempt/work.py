@@ -123,6 +123,7 @@ class Work:
     window_from: datetime | None = None
     window_to: datetime | None = None
     remarks: list[str] = field(default_factory=list)  # for the closing line
+    left_alone: str = ""  # why the table was not read, where the API refuses to show it
     page_log: PageLog = field(default_factory=PageLog)
     figures: dict[str, int] = field(default_factory=dict)  # more than the counts, for XCom
     requests_before: int = 0  # of this attempt, before it waited for the quota

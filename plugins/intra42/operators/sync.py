@@ -70,8 +70,8 @@ class Intra42SyncOperator(Intra42Operator):
         resource = graph.read_with(self.resource)
         skip_if_idle(Does.SYNC, request, resource.name)
         with self.work(context, request, resource.name) as work:
-            left_alone = sync(work, resource)
+            sync(work, resource)
             outcome = work.outcome()
-        if left_alone:
-            raise AirflowSkipException(left_alone)
+        if work.left_alone:
+            raise AirflowSkipException(work.left_alone)
         return outcome

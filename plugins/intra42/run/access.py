@@ -9,10 +9,8 @@ from intra42.catalog.model import Resource
 from intra42.errors import Forbidden, NotFound
 
 
-def unless_refused(
-    work: Work, resource: Resource, sync: Callable[[Work, Resource], None]
-) -> str | None:
-    """Bring an optional table up to date; return a sentence where the API refuses to show it.
+def unless_refused(work: Work, resource: Resource, sync: Callable[[Work, Resource], None]) -> None:
+    """Bring an optional table up to date; where the API refuses to show it, say so in `work`.
 
     A refusal stops nothing and deletes nothing. Only the loader asks again; what changed meanwhile
     is then read from the watermark, or all of it where it was never read.
@@ -23,19 +21,19 @@ def unless_refused(
     """
     known = work.fetch("jobs/refusal", resource=resource.name)
     if known and not work.is_loader:
-        return str(known[0][0])
+        work.left_alone = known[0][0]
+        return
     try:
         sync(work, resource)
     except (Forbidden, NotFound) as error:
         if not _is_its_own(error.path, resource):
             raise
         values = {"resource": resource.name, "path": error.path, "asked_at": work.clock}
-        said = _sentence(resource, error)
+        said = work.left_alone = _sentence(resource, error)
         work.commit(lambda: work.execute("jobs/note_refusal", said=said, **values))
-        return said
+        return
     if known:
         work.commit(lambda: work.execute("jobs/forget_refusal", resource=resource.name))
-    return None
 
 
 def _is_its_own(path: str, resource: Resource) -> bool:

@@ -14,6 +14,7 @@ from intra42.api.client import IntraClient
 from intra42.api.limiter import PostgresLimiter
 from intra42.api.transport import refuse_clear_text
 from intra42.attempt.work import Counts, Identity, Work
+from intra42.catalog import graph
 from intra42.errors import QuotaSpent
 from intra42.run import remembered
 from intra42.settings import Request, Window
@@ -145,7 +146,7 @@ def _recorded(work: Work) -> Iterator[Work]:
         )
         rewriting.rewrite(work)
         yield work
-        status = "success"
+        status = "skipped" if work.left_alone else "success"
     except QuotaSpent:
         status = "deferred"
         raise
@@ -167,13 +168,14 @@ def _log_closing_line(work: Work, status: str) -> None:
         f"{name} {sum(written)}" for name, written in sorted(counts.tables.items()) if any(written)
     )
     notes = [
+        f"; {work.left_alone}" if work.left_alone else "",
         f"; written: {tables}" if len(counts.tables) > 1 and tables else "",
         *(f"; {remark}" for remark in work.remarks),
     ]
     log.info(
         "%s %s: %d records%s: %d inserted, %d updated, %d unchanged, %d deleted, %d parked%s%s; "
         "%d %s; %s%s",
-        work.identity.task_id,
+        _task(work),
         status,
         counts.records,
         f" and {beside} rows with them" if beside > 0 else "",
@@ -189,6 +191,13 @@ def _log_closing_line(work: Work, status: str) -> None:
         _window_text(work),
         "".join(notes),
     )
+
+
+def _task(work: Work) -> str:
+    """Return the task by its name; where it is mapped over tables, with its table."""
+    name = work.identity.task_id
+    mapped = graph.has(work.resource) and graph.get(work.resource).is_optional
+    return f"{name} [{work.resource}]" if mapped else name
 
 
 def _rows_beside(counts: Counts) -> int:

@@ -19,10 +19,7 @@ from intra42.verify.audit import verify
 
 
 def take(step: Step, work: Work, chunks: Sequence[int] = ()) -> Any:
-    """Take a step other than the first; `chunks` are those of a refetch.
-
-    Returns what the next step needs, or why a table is left alone.
-    """
+    """Take a step other than the first; `chunks` are those of a refetch."""
     match step.does:
         case Does.SYNC | Does.FURTHER:
             return sync(work, graph.read_with(step.resource))
@@ -39,15 +36,12 @@ def take(step: Step, work: Work, chunks: Sequence[int] = ()) -> Any:
             raise ValueError(message)
 
 
-def sync(work: Work, resource: Resource) -> str | None:
-    """Bring a table up to date: one without a cursor is read whole, others from their watermark.
-
-    Returns why it was left alone, None if it was not.
-    """
+def sync(work: Work, resource: Resource) -> None:
+    """Bring a table up to date: one without a cursor is read whole, others from their watermark."""
     if resource.is_optional:
-        return unless_refused(work, resource, _way(resource))
+        unless_refused(work, resource, _way(resource))
+        return
     (sync_reference if resource.group == "reference" else sync_primary)(work, resource)
-    return None
 
 
 def _way(resource: Resource) -> Callable[[Work, Resource], None]:

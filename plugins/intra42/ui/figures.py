@@ -71,10 +71,11 @@ def freshness(connection: Connection, dags: Dags) -> dict[str, Any]:
     """Return how old each table is, beside its promise, in seconds.
 
     The age of a table is the time since the last attempt that read it up to now began. `state` is
-    fresh (within the promise), due (a run is about to renew it), late, or never.
+    fresh (within the promise), due (a run is about to renew it), late, never, or refused: then
+    `said` says what the API does not show.
     """
     tables = [
-        (table, resource.name, _task(resource))
+        (table, resource, _task(resource))
         for resource in _mirrored(connection)
         for table in graph.tables_of(resource.name)
     ]
@@ -82,7 +83,8 @@ def freshness(connection: Connection, dags: Dags) -> dict[str, Any]:
         connection,
         "freshness",
         tables=[name for name, _, _ in tables],
-        resources=[name for _, name, _ in tables],
+        resources=[resource.name for _, resource, _ in tables],
+        mapped=[resource.is_optional for _, resource, _ in tables],
         tasks=[task for _, _, task in tables],
         dags=dags.both,
     )
@@ -90,6 +92,7 @@ def freshness(connection: Connection, dags: Dags) -> dict[str, Any]:
         "tables": [
             _age(row["name"], graph.get(row["resource"]), row["read_at"], row["asked_at"])
             | {"dag_id": row["dag_id"], "run_id": row["run_id"]}
+            | ({"state": "refused", "said": row["said"]} if row["said"] else {})
             for row in found
         ]
     }

@@ -6,6 +6,9 @@ import pytest
 
 from dev.simulator import Simulator
 from intra42.errors import ConfigError, DataError, DeleteRefused, IncompleteListing
+from intra42.run.plan import INCREMENTAL, NIGHTLY
+from intra42.ui import figures
+from intra42.ui.warehouse import reading
 from tests.integration.mirror import worlds
 
 SKILLS = "/v2/skills"
@@ -115,6 +118,9 @@ def test_a_refused_table_is_left_alone_until_the_right_arrives(school, status, c
     assert SKILLS in said
     assert status in said
     assert school.value("select count(*) from intra42.skills") == 0
+    attempt = "select status, requests from intra42.sync_runs where resource = 'skills'"
+    assert school.query(attempt) == [("skipped", 1)]
+    assert "[skills] skipped: 0 records: 0 inserted" in caplog.text
     school.sim.faults.clear()
     school.sim.clock.advance(hours=24)
     school.nightly()
@@ -408,3 +414,18 @@ def test_a_campus_is_mirrored_with_all_its_further_tables(fresh):
     for table in ("skills", "quests_users", "locations", "scores"):
         assert mirror.value(f"select count(*) from intra42.{table}") > 5, table
     assert mirror.value("select count(*) from intra42.locations where end_at is null") > 0
+
+
+def test_the_page_says_which_tables_the_api_refuses_and_shows_no_others(school):
+    asks(school, "skills", "scores")
+    school.sim.faults.add("403", SKILLS, times=None)
+    school.nightly()
+    dags = figures.Dags(NIGHTLY, INCREMENTAL)
+    with reading(school.connect) as connection:
+        shown = {t["table"]: t for t in figures.freshness(connection, dags)["tables"]}
+        sizes = {size["table"] for size in figures.sizes(connection)["sizes"]}
+    assert shown["skills"]["state"] == "refused"
+    assert "may not read /v2/skills" in shown["skills"]["said"]
+    assert "scores" in shown
+    assert {"skills", "scores"} <= sizes
+    assert {"locations", "quests"}.isdisjoint(shown.keys() | sizes)

@@ -283,6 +283,7 @@ _page = {
     "timeout_ms": "10000",
     "tables": list(graph.tables()),
     "resources": list(graph.tables()),
+    "mapped": [False] * len(list(graph.tables())),
     "tasks": [f"primary.{name}" for name in graph.tables()],
 }
 

@@ -10,7 +10,7 @@ const REFRESH_MS = 60_000;
 const OURS = document.body.dataset.dags.split(" ");
 const DAG = new URLSearchParams(location.search).get("dag");
 
-const STATES = { fresh: "fresh", due: "due", late: "late", never: "never" };
+const STATES = { fresh: "fresh", due: "due", late: "late", never: "never", refused: "refused" };
 const WAYS = {
   refresh: ["a quarter hour's refresh", "incremental"],
   nightly: ["the nightly run", "nightly"],
@@ -56,13 +56,13 @@ function drawFreshness({ tables, rows, sizes }) {
         el("span", { class: "rows" }, rowsOf(sizeOf.get(t.table))),
         el("span", { class: "bar", "aria-hidden": "true" }, fill),
         el("span", { class: "age" }, age),
-        el("span", { class: "state" }, STATES[t.state]),
+        el("span", { class: "state", title: t.said || "" }, STATES[t.state]),
       ),
     );
   }
   bodyOf("freshness").replaceChildren(list);
   const of = (state) => tables.filter((t) => t.state === state).length;
-  const parts = ["due", "late", "never"]
+  const parts = ["due", "late", "never", "refused"]
     .map((state) => [state, of(state)])
     .filter(([, n]) => n)
     .map(([state, n]) => (state === "never" ? `${n} not read yet` : `${n} ${state}`));
@@ -87,6 +87,7 @@ function wordsOnTables({ tables }) {
   } else if (never.length) {
     told.push(["warn", `Not read yet: ${never.join(", ")}.`]);
   }
+  for (const said of new Set(tables.map((t) => t.said).filter(Boolean))) told.push(["due", `${said}.`]);
   if (due.length) told.push(["due", `${counted(due.length, "table")} ${due.length === 1 ? "is" : "are"} due: a run should renew ${due.length === 1 ? "it" : "them"} any minute.`]);
   return told.map(([level, words]) => ({ level, words: [words] }));
 }
