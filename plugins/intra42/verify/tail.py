@@ -40,8 +40,10 @@ def reconcile(work: Work, reader: Reader, ledger: Ledger, parent: int, total: in
         log.info("%s: %d rows, where the API has %d: looking closer", ledger.path, ours, total)
         page = _first_that_differs(work, reader, ledger, parent, max(ours, total))
         before = _written(work)
-        _heal(work, reader, ledger, parent, page)
+        extra = _heal(work, reader, ledger, parent, page)
         total = page.answer.total
+        if extra and not work.config.delete_missing:
+            return
         if _written(work) == before:
             message = (
                 f"{ledger.path}: {ours} rows are stored where the API announces {total}, and no "
@@ -86,13 +88,16 @@ def _ours(work: Work, reader: Reader, parent: int, page: Page) -> list[int]:
     return [row[0] for row in work.connection.execute(statement, values).fetchall()]
 
 
-def _heal(work: Work, reader: Reader, ledger: Ledger, parent: int, page: Page) -> None:
-    """Store a page; delete what we have up to its end that a second look lacks as well."""
+def _heal(work: Work, reader: Reader, ledger: Ledger, parent: int, page: Page) -> set[int]:
+    """Store a page; delete what we have up to its end that a second look lacks as well.
+
+    Returns what both lacked.
+    """
     ours = _ours(work, reader, parent, page)
     reader.absorb([page], Provenance.DIRECT)
     extra = _beside(ours, page)
     if not extra:
-        return
+        return extra
     again = ledger.page(page.number)
     reader.absorb([again], Provenance.DIRECT)
     extra &= _beside(ours, again)
@@ -102,6 +107,7 @@ def _heal(work: Work, reader: Reader, ledger: Ledger, parent: int, page: Page) -
     asked, _highest = stored(work, reader.resource, parent)
     gone = dict.fromkeys(extra, again.answer)
     absence.delete(work, reader.resource, gone, asked, dict.fromkeys(extra, page.answer.seq))
+    return extra
 
 
 def _beside(ours: Sequence[int], page: Page) -> set[int]:

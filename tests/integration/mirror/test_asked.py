@@ -32,7 +32,8 @@ def task(mirror, name, step, run_id="first"):
 
 
 BY_ID = ("users", *(resource.name for resource in graph.children_of_users()))
-BY_USER = BY_ID[1:]
+# Of rows on our campuses most are ours, whoever is asked for.
+BY_USER = tuple(r.name for r in graph.children_of_users() if not r.of_campus)
 
 
 def refused(mirror, name, filter_name, step):
@@ -51,7 +52,7 @@ def refused(mirror, name, filter_name, step):
 
 
 def test_each_filter_that_is_ignored_is_red_on_the_first_page(loaded):
-    mirror = region(loaded)
+    mirror = region(loaded, tables=["all"])
     users = [row[0] for row in mirror.query("select id from intra42.users order by id")]
     for name in BY_ID:
         ids = [row[0] for row in mirror.query(f"select id from intra42.{name} order by 1 desc")]

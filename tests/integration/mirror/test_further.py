@@ -373,6 +373,15 @@ def test_the_end_of_a_ledger_that_ended_with_a_full_page_is_found_gone(whole):
     assert whole.differences() == []
 
 
+def test_an_entry_that_vanished_stays_where_nothing_is_to_be_deleted(whole):
+    whole.config["delete_missing"] = False
+    first = next(iter(whole.sim.world.scores.of("coalition_id", 11)))
+    whole.sim.world.scores.remove(first.id)
+    whole.sim.clock.advance(hours=24)
+    whole.nightly()
+    assert whole.value("select count(*) from intra42.scores where coalition_id = 11") == 250
+
+
 def test_an_entry_that_is_missing_here_is_found_by_its_count(whole):
     with whole.connect() as connection:
         connection.execute(

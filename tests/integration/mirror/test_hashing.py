@@ -157,7 +157,8 @@ def test_a_first_load_stores_no_clear_text_anywhere(fresh):
 
 def test_every_column_that_may_be_hashed_can_be_at_once(fresh):
     everything = hashing.allowed()
-    mirror = fresh(worlds.town, campus_ids=[1], hash_columns=everything, hash_secret=SECRET)
+    asked = {"campus_ids": [1], "tables": ["all"]}
+    mirror = fresh(worlds.town, **asked, hash_columns=everything, hash_secret=SECRET)
     mirror.nightly()
     world = mirror.sim.world
     world.validate_project(101, 12)

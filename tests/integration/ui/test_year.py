@@ -96,7 +96,7 @@ def test_no_figure_reads_the_whole_ledger(a_year: Warehouse, name: str) -> None:
 def test_the_last_success_of_each_task_is_one_look_into_an_index(a_year: Warehouse) -> None:
     with explained(a_year) as connection:
         figures.freshness(connection, DAGS)  # type: ignore[arg-type]
-    [plan] = connection.plans
+    [_asked, plan] = connection.plans
     looks = [n for n in nodes(plan["Plan"]) if n.get("Relation Name") == "sync_runs"]
     assert {look["Index Name"] for look in looks} == {"sync_runs_by_success"}
     assert all(look["Actual Rows"] <= 1 for look in looks)
