@@ -222,13 +222,9 @@ on conflict (path) do update set total = excluded.total, seen_at = excluded.seen
 where intra42.listing_totals.seen_at <= excluded.seen_at
   or intra42.listing_totals.seen_at > excluded.seen_at + interval '1 hour'
 
--- name: refusal
--- Why the API last refused to show a table, if it does.
-select said from intra42.refusals where resource = %(resource)s
-
 -- name: refused
--- All tables that the API last refused to show.
-select resource from intra42.refusals
+-- The tables that the API last refused to show, and why.
+select resource, said from intra42.refusals
 
 -- name: note_refusal
 -- The API refuses to show a table.

@@ -15,7 +15,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from types import TracebackType
 
 from intra42.api.client import IntraClient
-from intra42.api.page import LAST_ID, Page, record_id
+from intra42.api.page import LAST_ID, Page, record_ids
 from intra42.errors import QuotaSpent
 
 _WORTH_SPLITTING = 6  # pages
@@ -66,7 +66,7 @@ def middle_of_rest(page: Page, highest: int = LAST_ID, known: int = 0) -> int | 
     if highest < LAST_ID:
         left = highest - page.last_id
     else:
-        ids = [number for number in map(record_id, page.records) if number is not None]
+        ids = record_ids(page.records)
         left = (page.last_id - min(ids)) * page.remaining // max(1, len(ids) - 1) if ids else 0
         if known > page.last_id:
             # At least as far as there are rows left, whatever was seen before.

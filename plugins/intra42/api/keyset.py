@@ -11,12 +11,11 @@ import itertools
 import logging
 import math
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from intra42.api.asked import ignored_filter
 from intra42.api.client import IntraClient
 from intra42.api.model import Answer
-from intra42.api.page import ASKS, LAST_ID, Listing, Page, PageSize, record_id
+from intra42.api.page import ASKS, LAST_ID, Listing, Page, PageSize, record_id, record_ids
 from intra42.api.responses import describe
 from intra42.errors import (
     ApiTimeout,
@@ -113,7 +112,7 @@ class _Keyset:
             records = [
                 record for record in answer.records if (record_id(record) or LAST_ID) > after
             ]
-        ids = _ids(records)
+        ids = record_ids(records)
         last_id = max(ids, default=after)
         # So few that a page read again with them still has room for other rows.
         self._witnesses = ids[-max(1, min(_WITNESSES, answer.per_page // 2)) :]
@@ -149,7 +148,7 @@ class _Keyset:
                 *(self._label, first.total, after, expected, known[0]),
             )
             answer = self._consistent(known[0])
-            if not set(known).isdisjoint(_ids(answer.records)):
+            if not set(known).isdisjoint(record_ids(answer.records)):
                 return answer
             empty = empty and answer.total == 0
             self._client.pause(float(ask))
@@ -193,7 +192,7 @@ class _Keyset:
 
     def _doubt(self, answer: Answer, lowest: int) -> DataError | None:
         """Return why a page from id `lowest` on cannot be believed, None if it can."""
-        ids = _ids(answer.records)
+        ids = record_ids(answer.records)
         for one, next_one in itertools.pairwise(ids):
             if next_one < one:
                 message = (
@@ -220,7 +219,3 @@ class _Keyset:
             f"({answer.total} in all)"
         )
         return IncompleteListing(message)
-
-
-def _ids(records: list[Any]) -> list[int]:
-    return [value for value in map(record_id, records) if value is not None]

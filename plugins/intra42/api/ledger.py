@@ -8,7 +8,7 @@ import math
 
 from intra42.api.client import IntraClient
 from intra42.api.model import Answer
-from intra42.api.page import ASKS, Listing, Page, record_id
+from intra42.api.page import ASKS, Listing, Page, record_ids
 from intra42.api.responses import describe
 from intra42.errors import DataError, IncompleteListing, NotAscending
 
@@ -63,7 +63,7 @@ class Ledger:
             records=answer.records,
             answer=answer,
             after=0,
-            last_id=max(_ids(answer), default=0),
+            last_id=max(record_ids(answer.records), default=0),
             remaining=remaining,
             done=not remaining,
             listing=listing,
@@ -72,7 +72,7 @@ class Ledger:
 
 def _doubt(answer: Answer, label: str, number: int, *, descending: bool) -> DataError | None:
     """Return why a page cannot be believed, None if it can."""
-    ids = _ids(answer)
+    ids = record_ids(answer.records)
     for one, following in itertools.pairwise(reversed(ids) if descending else ids):
         if following <= one:
             return NotAscending(f"{label}: ids {one} and {following} are not in order")
@@ -83,7 +83,3 @@ def _doubt(answer: Answer, label: str, number: int, *, descending: bool) -> Data
         f"{label}: {len(answer.records)} rows, where the API announces {want} "
         f"({answer.total} in all)"
     )
-
-
-def _ids(answer: Answer) -> list[int]:
-    return [number for number in map(record_id, answer.records) if number is not None]

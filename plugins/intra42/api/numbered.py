@@ -9,7 +9,7 @@ from collections.abc import Generator, Iterator, Mapping
 from intra42.api.asked import ignored_filter
 from intra42.api.client import IntraClient
 from intra42.api.model import Answer
-from intra42.api.page import ASKS, Listing, Page, PageSize, record_id
+from intra42.api.page import ASKS, Listing, Page, PageSize, record_ids
 from intra42.api.responses import describe
 from intra42.errors import ApiTimeout, IncompleteListing
 
@@ -81,7 +81,7 @@ class _Numbered:
         while True:
             number += 1
             answer = self._page(number)
-            ids = [value for value in map(record_id, answer.records) if value is not None]
+            ids = record_ids(answer.records)
             seen.update(ids)
             totals.add(answer.total)
             nameless += len(answer.records) - len(ids)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,3 +85,8 @@ def record_id(record: Any) -> int | None:
     if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= LAST_ID:
         return value
     return None
+
+
+def record_ids(records: Iterable[Any]) -> list[int]:
+    """Return the ids that can be paged by, in the order of the records."""
+    return [number for number in map(record_id, records) if number is not None]

@@ -51,7 +51,7 @@ def drain(work: Work, reader: Reader) -> None:
 
 def tables(work: Work) -> list[Resource]:
     """Return the tables of users' rows that this run keeps true: asked for, and not refused."""
-    refused = {row[0] for row in work.fetch("jobs/refused")}
+    refused = dict(work.fetch("jobs/refused"))
     return [r for r in graph.history(work.config.tables) if r.name not in refused]
 
 

@@ -97,14 +97,16 @@ class PartitionSeries(Series):
 
     def _write(self, page: Page) -> None:
         after = replace(self.partition, after=page.last_id, page=page.number + 1)
-        # Kept aside: a transaction that is undone is run again.
-        self._number = self.partition.number or jobs.begin_partition(self.work, self.job, after)
         for further in self.further:
             jobs.begin_partition(self.work, self.job, further)
+        if not self.partition.number:
+            # Kept aside: a transaction that is undone is run again.
+            self._number = jobs.begin_partition(self.work, self.job, after)
+            return
         self.work.execute(
             "jobs/move_partition",
             job_id=self.job.id,
-            number=self._number,
+            number=after.number,
             after=after.after,
             highest=after.highest,
             page=after.page,

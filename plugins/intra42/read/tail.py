@@ -6,12 +6,12 @@ Rows are only added, so how many are stored says how far it was read: that is th
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 
 from psycopg import sql
 
 from intra42.api.ledger import Ledger
-from intra42.api.page import Page, record_id
+from intra42.api.page import Page, record_ids
 from intra42.attempt.work import Work
 from intra42.catalog.model import Resource
 from intra42.store.loading import Provenance
@@ -57,17 +57,15 @@ def read_tail(work: Work, reader: Reader, ledger: Ledger, parent: int) -> int | 
     known, highest = stored(work, resource, parent)
     newest = ledger.newest()
     per_page, total = newest.answer.per_page, newest.answer.total
-    again = work.is_loader and work.request.rereads(resource.name)
-    if not work.is_loader and total and not known:
-        log.info("%s: its first load is not finished, so nothing is read yet", ledger.path)
+    far = total - known > _AT_ONCE * per_page
+    if not work.is_loader and (far or (total and not known)):
+        log.info(
+            "%s: %d of %d rows are stored; %s reads the rest",
+            *(ledger.path, known, total, work.loader),
+        )
         return None
-    if again or total - known > _AT_ONCE * per_page:
-        if not work.is_loader:
-            log.info(
-                "%s: %d of %d rows are stored; %s reads the rest",
-                *(ledger.path, known, total, work.loader),
-            )
-            return None
+    again = work.is_loader and work.request.rereads(resource.name)
+    if again or far:
         return _read_on(reader, ledger, 1 if again else known // per_page + 1)
     pages = [newest]
     while not pages[-1].done and _lowest(pages[-1]) > highest:
@@ -87,9 +85,4 @@ def _read_on(reader: Reader, ledger: Ledger, number: int) -> int:
 
 
 def _lowest(page: Page) -> int:
-    return min(ids_of(page.records), default=0)
-
-
-def ids_of(records: Sequence[object]) -> list[int]:
-    """Return the usable ids of records."""
-    return [number for number in map(record_id, records) if number is not None]
+    return min(record_ids(page.records), default=0)

@@ -19,9 +19,9 @@ def unless_refused(work: Work, resource: Resource, sync: Callable[[Work, Resourc
         Forbidden: what the API refuses is not the table itself, but what it needs.
         NotFound: as above.
     """
-    known = work.fetch("jobs/refusal", resource=resource.name)
+    known = dict(work.fetch("jobs/refused")).get(resource.name)
     if known and not work.is_loader:
-        work.left_alone = known[0][0]
+        work.left_alone = known
         return
     try:
         sync(work, resource)

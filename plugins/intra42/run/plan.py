@@ -18,6 +18,7 @@ from intra42.settings import Request
 
 NIGHTLY = "intra42_nightly"
 INCREMENTAL = "intra42_incremental"
+FURTHER_TABLES = "further.tables"
 LOADER = NIGHTLY  # the DAG that loads tables for the first time
 
 
@@ -141,7 +142,7 @@ def _has_turn(resource: Resource, *, loads: bool) -> bool:
 def _further(before: str, *, loads: bool) -> Step:
     """Return the step for all further tables: it is taken once for each that is asked for."""
     return Step(
-        name="further.tables",
+        name=FURTHER_TABLES,
         does=Does.FURTHER,
         what="The further tables that the setting tables asks for, each by itself.",
         # The first task says which tables these are.

@@ -26,9 +26,6 @@ def sync_whole(work: Work, resource: Resource) -> None:
         return
     reader = Reader(work, resource)
     left = unlisted(work, resource, seen)
-    looks = absence.look(work, absence.Rows(reader), left)
-    first = {number: look.seq for number, look in looks.items()}
     buried = [n for n in absence.lately_buried(work, resource) if n not in seen]
-    if first or buried:
-        absence.settle(work, reader, first, buried, len(seen) + len(left))
+    absence.resolve(work, reader, left, buried, len(seen) + len(left))
     reader.report_notes()

@@ -168,7 +168,7 @@ class Reader:
     def users_filters(self, users: Iterable[int]) -> dict[str, str]:
         """Return the filters that select all rows of `users` that are ours."""
         params = {str(self.resource.user_key): ",".join(map(str, users))}
-        column, ids = self.ours() or ("", ())
+        column, ids = self.ours()
         resource = self.resource
         key = resource.campus_filter if column == "campus_id" else resource.cursus_filter
         if column and key:
@@ -197,7 +197,7 @@ class Reader:
 
     def _leave_out_others(self, found: Decoded) -> None:
         """Keep what is ours or may be, and rows that were and are kept true."""
-        name, ours = self.ours() or ("", ())
+        name, ours = self.ours()
         if not name:
             return
         column = self._order[name]
@@ -213,17 +213,17 @@ class Reader:
         found.seen = [(row, answer) for is_ours, row, answer in rows if is_ours or row.id in known]
         found.bad = [(item, a) for is_ours, item, a in others if is_ours or item.id in known]
 
-    def ours(self) -> tuple[str, tuple[int, ...]] | None:
-        """Return the column that says whether a row is mirrored, and its values; None if none does.
+    def ours(self) -> tuple[str, tuple[int, ...]]:
+        """Return the column that says whether a row is mirrored, and its values; empty: none does.
 
         That is its cursus, or the campus of a table `of_campus`.
         """
         request, resource = self.work.request, self.resource
         if resource.of_campus:
             campuses = request.mirrored_campuses()
-            return ("campus_id", campuses) if campuses else None
+            return ("campus_id", campuses) if campuses else ("", ())
         if resource.scope_cursus is None or "cursus_id" not in self._order:
-            return None
+            return "", ()
         return "cursus_id", request.mirrored_cursus(resource.scope_cursus)
 
     def _leave_out_strangers(self, pages: Sequence[Page], found: Decoded) -> None:

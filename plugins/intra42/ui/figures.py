@@ -14,6 +14,7 @@ from psycopg import sql
 
 from intra42.catalog import graph
 from intra42.catalog.model import Cadence, Resource
+from intra42.run.plan import FURTHER_TABLES
 from intra42.ui.masking import masked
 from intra42.ui.warehouse import Connection
 from intra42.warehouse.statements import compose, read, table
@@ -106,7 +107,7 @@ def _mirrored(connection: Connection) -> list[Resource]:
 
 def _task(resource: Resource) -> str:
     """Return the task that reads a table; all further tables share one."""
-    return f"{resource.group}.{'tables' if resource.is_optional else resource.name}"
+    return FURTHER_TABLES if resource.is_optional else f"{resource.group}.{resource.name}"
 
 
 def _age(

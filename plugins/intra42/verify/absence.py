@@ -186,9 +186,14 @@ def prove(work: Work, place: Place, ids: Collection[int]) -> dict[int, int]:
     Raises:
         NoWitness: as in `look`.
     """
-    first = {number: seen.seq for number, seen in look(work, place, ids).items()}
+    first = _first_look(work, place, ids)
     gone = confirm(work, [place], first) if first else {}
     return {number: first[number] for number in gone}
+
+
+def _first_look(work: Work, place: Place, ids: Collection[int]) -> dict[int, int]:
+    """Return what `place` does not show, with the number of the request."""
+    return {number: seen.seq for number, seen in look(work, place, ids).items()}
 
 
 def lacking(
@@ -204,7 +209,7 @@ def lacking(
     if returned:
         return {number: seq for number in ids if number not in returned}
     log.warning("None of %d ids came back: asking again with a known one", len(ids))
-    return {number: seen.seq for number, seen in look(work, Rows(reader), ids).items()}
+    return _first_look(work, Rows(reader), ids)
 
 
 def lately_buried(work: Work, resource: Resource) -> list[int]:
@@ -215,6 +220,18 @@ def lately_buried(work: Work, resource: Resource) -> list[int]:
     """
     since = work.latest_clock - _ASKED_FOR
     return [row[0] for row in work.fetch("absence/buried", resource=resource.name, since=since)]
+
+
+def resolve(
+    work: Work, reader: Reader, suspects: Collection[int], buried: Sequence[int], asked: int
+) -> None:
+    """Look twice at rows that were not shown, and delete what is gone; the rest is as in `settle`.
+
+    Raises:
+        DeleteRefused: as in `delete`.
+        NoWitness: as in `look`.
+    """
+    settle(work, reader, _first_look(work, Rows(reader), suspects), buried, asked)
 
 
 def settle(

@@ -398,14 +398,14 @@ def _store_counted(work: Work, item: _Audit, page: Page) -> bool:
 
 def _rows(work: Work, item: _Audit, part: _Part) -> dict[int, int]:
     """Return the mirrored rows of a part, and whose each of them is."""
-    name, ours = item.reader.ours() or ("", None)
+    name, ours = item.reader.ours()
     column = sql.Identifier("mine", name) if name else sql.NULL
     statement = compose("audit/mirrored", target=table(item.resource.name), column=column)
     values = {
         "users": list(part.users),
         "after": part.after,
         "highest": part.highest,
-        "ours": None if ours is None else list(ours),
+        "ours": list(ours) if name else None,
     }
     return dict(work.connection.execute(statement, values).fetchall())
 
@@ -527,15 +527,12 @@ class _Refetch(_OnePage, IdsSeries):
 
 def _resolve_suspects(work: Work, item: _Audit) -> None:
     """Look twice at rows that were not shown, and restore what was deleted and is back."""
-    place = absence.Rows(item.reader)
-    first = {number: seen.seq for number, seen in absence.look(work, place, item.suspects).items()}
     buried: list[int] = []
     if not item.resource.silent:
         # The refresh of open rows asks for its own.
         buried = absence.lately_buried(work, item.resource)
-    if not first and not buried:
-        return
-    absence.settle(work, item.reader, first, buried, max(item.rows, len(item.asked)))
+    asked = max(item.rows, len(item.asked))
+    absence.resolve(work, item.reader, item.suspects, buried, asked)
 
 
 def verify(work: Work) -> None:

@@ -217,10 +217,7 @@ def verify_open(work: Work, reader: Reader) -> None:
     if not ids:
         return
     log.info("%s: asking for %d open rows by id", resource.name, len(ids))
-    looks = absence.look(work, absence.Rows(reader), ids)
-    first = {number: look.seq for number, look in looks.items()}
-    if first:
-        absence.settle(work, reader, first, [], len(ids))
+    absence.resolve(work, reader, ids, [], len(ids))
 
 
 def delete_missing(work: Work) -> None:

@@ -11,10 +11,10 @@ import math
 from collections.abc import Sequence
 
 from intra42.api.ledger import Ledger
-from intra42.api.page import Page
+from intra42.api.page import Page, record_ids
 from intra42.attempt.work import Work
 from intra42.errors import IncompleteListing, NoWitness
-from intra42.read.tail import ids_of, places, stored
+from intra42.read.tail import places, stored
 from intra42.store.loading import Provenance
 from intra42.store.reading import Reader
 from intra42.verify import absence
@@ -72,7 +72,10 @@ def _first_that_differs(work: Work, reader: Reader, ledger: Ledger, parent: int,
     while low < high:
         middle = (low + high) // 2
         page = ledger.page(middle)
-        if page.records and ids_of(page.records) == _ours(work, reader, parent, page)[:per_page]:
+        if (
+            page.records
+            and record_ids(page.records) == _ours(work, reader, parent, page)[:per_page]
+        ):
             low = middle + 1
         else:
             high = middle
@@ -112,5 +115,5 @@ def _heal(work: Work, reader: Reader, ledger: Ledger, parent: int, page: Page) -
 
 def _beside(ours: Sequence[int], page: Page) -> set[int]:
     """Return which of our ids, up to the end of a page, it does not show."""
-    shown = ids_of(page.records)
+    shown = record_ids(page.records)
     return {n for n in ours if page.done or n <= max(shown, default=0)} - {*shown}

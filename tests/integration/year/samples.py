@@ -464,7 +464,6 @@ SAMPLES: dict[str, Callable[[str], Iterator[Sample]]] = {
     "tail/stored": each(TASK, [graph.get("scores")], ledgers),
     "refresh/planned": plain(TASK, resource="cursus_users"),
     "refresh/unseen_open": each(NIGHT, [graph.get("locations")], open_rows),
-    "jobs/refusal": plain(TASK),
     "jobs/refused": plain(TASK),
     "jobs/note_refusal": plain(NIGHT, path="/v2/skills", said="x", asked_at=NOW),
     "jobs/forget_refusal": plain(NIGHT),
